@@ -1,0 +1,81 @@
+// Lighthouse attention on torch tensors: the whole layer, and its stages apart.
+//
+//   attention = select -> gather -> inner attention (any causal kernel) -> scatter
+//
+// Shapes: B batch, H query heads, K key/value heads (K divides H), N tokens, D head dimension, S retained entries.
+// Dtypes: float32, bfloat16, float64 on the CPU. Any strides; the last dimension is made contiguous if it is not.
+// Errors: c10::Error (Python: ValueError or TypeError) naming what was expected and what came.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "lighthouse/geometry.h"
+
+namespace lighthouse {
+
+/// Which windows are expanded.
+struct SelectionOptions : PyramidOptions {
+  /// Expand window 0 at every level, so that every position has an output. Always on with causal_selection.
+  bool cover_prefix = true;
+  /// Locally causal selection: whether a query is refined depends on what came before its window only.
+  bool causal_selection = false;
+};
+
+/// Per-token selection scores in place of the norms of q and k: each [B, K, N], any floating type, compared as float32.
+struct Scores {
+  at::Tensor query;
+  at::Tensor key;
+};
+
+/// The retained entries of each (batch, key/value head).
+struct Tree {
+  at::Tensor nodes;   ///< int32 [B, K, windows of levels >= 1]; packed, see docs/ALGORITHM.md.
+  Geometry geometry;  ///< N, L, p, k, n.
+
+  /// Flat pyramid indices in gathered order: int32 [B, K, S].
+  at::Tensor entries() const;
+  /// Whether each gathered row is added to the output (all true but with causal_selection): bool [B, K, S].
+  at::Tensor writes() const;
+};
+
+/// The gathered sequence: query [B, H, S, D], key and value [B, K, S, D].
+struct Gathered {
+  at::Tensor query;
+  at::Tensor key;
+  at::Tensor value;
+};
+
+/// A causal attention kernel over (query [B, H, S, D], key [B, K, S, D], value [B, K, S, D], scale) -> [B, H, S, D].
+using InnerAttention = std::function<at::Tensor(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale)>;
+
+struct AttentionOptions : SelectionOptions {
+  std::optional<double> scale;   ///< Default 1 / sqrt(D).
+  std::optional<Scores> scores;  ///< Default: the vectors' own norms.
+  InnerAttention inner;          ///< Default: dense_attention.
+};
+
+/// Chooses the entries to keep. O(N D) to score, no gradient. query [B, H, N, D], key [B, K, N, D].
+Tree select(const at::Tensor& query, const at::Tensor& key, const SelectionOptions& options = {},
+            const std::optional<Scores>& scores = std::nullopt);
+
+/// Pools the retained windows, in order. Differentiable in query, key and value.
+Gathered gather(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const Tree& tree);
+
+/// Adds each retained row to the positions it speaks for: [B, H, S, D] -> [B, H, N, D]. Differentiable.
+at::Tensor scatter(const at::Tensor& output, const Tree& tree);
+
+/// Causal softmax attention over the whole sequence by torch's own kernel; never holds an N x N matrix.
+at::Tensor dense_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                           std::optional<double> scale = std::nullopt);
+
+/// The layer: query [B, H, N, D], key and value [B, K, N, D] -> [B, H, N, D].
+///
+/// Costs O(N D) beside the inner attention over S rows. Where S >= N the method has nothing to give: dense attention runs
+/// instead, and a warning says so once.
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const AttentionOptions& options = {});
+
+}  // namespace lighthouse

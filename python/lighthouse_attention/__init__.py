@@ -1,0 +1,18 @@
+"""Lighthouse attention for PyTorch: long-context training on a short, selected, causal sub-sequence.
+
+    >>> from lighthouse_attention import attention
+    >>> out = attention(q, k, v, num_levels=3, pooling_factor=4, top_k=1536)   # [B, H, N, D]
+
+``attention`` is the layer. ``select``, ``gather`` and ``scatter`` are its stages, ``retained_length`` says how long the
+gathered sequence will be. The operators behind them are ``torch.ops.lighthouse.*``.
+"""
+
+from ._library import load_library as _load_library
+
+_load_library()
+
+from ._attention import attention, gather, retained_length, scatter  # noqa: E402
+from ._tree import Tree, select  # noqa: E402
+
+__version__ = "0.1.0"
+__all__ = ["Tree", "attention", "gather", "retained_length", "scatter", "select"]

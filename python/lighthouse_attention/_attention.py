@@ -1,0 +1,136 @@
+"""The layer and its linear stages."""
+
+import math
+import warnings
+from typing import Callable, Optional
+
+import torch
+from torch import Tensor
+
+from ._tree import Tree, select
+
+_ops = torch.ops.lighthouse
+
+InnerAttention = Callable[..., Tensor]
+
+
+def retained_length(
+    N: int, *, num_levels: int = 3, pooling_factor: int = 4, top_k: int = 1536, num_tiles: Optional[int] = None
+) -> int:
+    """S, the length of the gathered sequence for N tokens. The arguments are those of ``select``."""
+    return _ops.retained_length(N, num_levels, pooling_factor, top_k, num_tiles)
+
+
+def gather(q: Tensor, k: Tensor, v: Tensor, tree: Tree) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean vectors of the retained windows, in gathered order: [.., N, D] -> [.., S, D] each. Differentiable."""
+    _check_tree("gather", tree, q)
+    return _ops.gather(q, k, v, tree.nodes, *tree[2:])
+
+
+def scatter(o: Tensor, tree: Tree) -> Tensor:
+    """Adds each retained row to the positions it speaks for: [B, H, S, D] -> [B, H, N, D]. Differentiable."""
+    return _ops.scatter(o, tree.nodes, *tree[1:])
+
+
+def attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    num_levels: int = 3,
+    pooling_factor: int = 4,
+    top_k: int = 1536,
+    num_tiles: Optional[int] = None,
+    cover_prefix: bool = True,
+    causal_selection: bool = False,
+    scale: Optional[float] = None,
+    scores: Optional[tuple[Tensor, Tensor]] = None,
+    tree: Optional[Tree] = None,
+    inner: Optional[InnerAttention] = None,
+) -> Tensor:
+    """Lighthouse attention: causal attention over the S retained entries in place of all N tokens.
+
+    Args:
+        q: [B, H, N, D], float32, bfloat16 or float64, any strides; after rotary embedding.
+        k, v: [B, K, N, D], K dividing H.
+        num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection, scores: as in ``select``.
+        scale: of the logits; default 1 / sqrt(D).
+        tree: a selection to use again, as from ``select``. Its own sizes hold; the selection arguments are not read.
+        inner: the attention to run on the gathered sequence, called as ``inner(q, k, v, is_causal=True, scale=scale)``
+            with q [B, H, S, D] and k, v [B, K, S, D], plus ``enable_gqa=True`` where H != K, like
+            ``torch.nn.functional.scaled_dot_product_attention``. Default: torch's flash kernel.
+
+    Returns:
+        [B, H, N, D] of q's dtype. Where S >= N (or num_levels is 1) dense attention runs; the former warns once.
+
+    Raises:
+        ValueError: shapes, devices or options that do not fit. TypeError: dtypes that do not.
+
+    Complexity: O(S^2 D) for the inner attention and O(N D) for everything else. For backward only S-sized tensors and
+    the tree are kept.
+
+    The selection of the default rule looks at whole windows, later tokens included; given the tree, everything is
+    causal. ``causal_selection=True`` removes that look ahead but for a threshold (docs/ALGORITHM.md, 4 and 4b).
+    """
+    if tree is not None and scores is not None:
+        raise ValueError("lighthouse::attention: expected a tree or scores, not both; got both")
+    if tree is None and q.dim() == 4 and num_levels != 1:
+        retained = _ops.retained_length(q.size(2), num_levels, pooling_factor, top_k, num_tiles)
+        if retained >= q.size(2):
+            _warn_dense(retained, q.size(2), num_levels, pooling_factor, top_k)
+            num_levels = 1
+    if tree is None and inner is None:
+        query_scores, key_scores = (None, None) if scores is None else scores
+        pyramid = (num_levels, pooling_factor, top_k, num_tiles)
+        return _ops.attention(q, k, v, query_scores, key_scores, *pyramid, cover_prefix, causal_selection, scale)
+    return _attention_in_stages(
+        q, k, v, tree, inner, scale,
+        dict(num_levels=num_levels, pooling_factor=pooling_factor, top_k=top_k, num_tiles=num_tiles,
+             cover_prefix=cover_prefix, causal_selection=causal_selection, scores=scores),
+    )  # fmt: skip
+
+
+def _attention_in_stages(
+    q: Tensor, k: Tensor, v: Tensor, tree: Optional[Tree], inner: Optional[InnerAttention], scale: Optional[float],
+    selection: dict,
+) -> Tensor:  # fmt: skip
+    if tree is None:
+        tree = select(q, k, **selection)
+    _check_tree("attention", tree, q)
+    if scale is None:
+        scale = 1.0 / math.sqrt(q.size(-1))
+    dense = tree.retained_length >= tree.num_tokens
+    rows = (q, k, v) if dense else gather(q, k, v, tree)
+    if inner is None:
+        out = _ops.dense_attention(*rows, scale)
+    else:
+        grouped = {"enable_gqa": True} if q.size(1) != k.size(1) else {}
+        out = inner(*rows, is_causal=True, scale=scale, **grouped)
+        if out.shape != rows[0].shape:
+            raise ValueError(
+                f"lighthouse::attention: inner must return its query's shape, {list(rows[0].shape)}; got {list(out.shape)}"
+            )
+    return out if dense else scatter(out, tree)
+
+
+def _check_tree(op: str, tree: Tree, q: Tensor) -> None:
+    if q.dim() == 4 and q.size(2) != tree.num_tokens:
+        raise ValueError(
+            f"lighthouse::{op}: the tree is of N={tree.num_tokens} tokens; got query {list(q.shape)}, N={q.size(2)}"
+        )
+
+
+_warned_dense = False
+
+
+def _warn_dense(retained: int, num_tokens: int, num_levels: int, pooling_factor: int, top_k: int) -> None:
+    global _warned_dense
+    if _warned_dense:
+        return
+    _warned_dense = True
+    warnings.warn(
+        f"lighthouse::attention: {retained} of {num_tokens} tokens would be retained (num_levels={num_levels}, "
+        f"pooling_factor={pooling_factor}, top_k={top_k}), so dense attention runs instead. "
+        "A longer sequence or a smaller top_k would gain.",
+        stacklevel=3,
+    )

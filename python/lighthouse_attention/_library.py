@@ -1,0 +1,36 @@
+"""Finds and loads the operator library."""
+
+import os
+from pathlib import Path
+
+import torch
+
+TORCH_SERIES = "2.11"
+
+
+def load_library() -> None:
+    """Registers ``torch.ops.lighthouse``, from $LIGHTHOUSE_LIBRARY, beside this package, or from the checkout's build.
+
+    Raises ImportError that says what was looked for.
+    """
+    if not torch.__version__.startswith(TORCH_SERIES + "."):
+        raise ImportError(
+            f"lighthouse_attention is built for torch {TORCH_SERIES}.*; got torch {torch.__version__}. "
+            "Install that release, or build Lighthouse for yours."
+        )
+    candidates = _candidates()
+    for path in candidates:
+        if path.is_file():
+            torch.ops.load_library(str(path))
+            return
+    looked = "\n  ".join(str(path) for path in candidates)
+    raise ImportError(f"lighthouse_attention: no liblighthouse.so; looked at\n  {looked}\nBuild it with ./run setup.")
+
+
+def _candidates() -> list[Path]:
+    named = os.environ.get("LIGHTHOUSE_LIBRARY")
+    if named:
+        return [Path(named)]
+    package = Path(__file__).resolve().parent
+    checkout = package.parent.parent
+    return [package / "liblighthouse.so", checkout / "build" / "release" / "lib" / "liblighthouse.so"]

@@ -1,0 +1,86 @@
+"""Selection: which entries of the pyramid are kept."""
+
+from typing import NamedTuple, Optional
+
+import torch
+from torch import Tensor
+
+_ops = torch.ops.lighthouse
+
+
+class Tree(NamedTuple):
+    """The retained entries of each (batch, key/value head), as ``select`` made them.
+
+    Attributes:
+        nodes: int32 [B, K, W], a packed word per window of levels >= 1 (docs/ALGORITHM.md has the format).
+        num_tokens: N.
+        num_levels, pooling_factor, top_k, num_tiles: L, p, k, n.
+    """
+
+    nodes: Tensor
+    num_tokens: int
+    num_levels: int
+    pooling_factor: int
+    top_k: int
+    num_tiles: int
+
+    @property
+    def retained_length(self) -> int:
+        """S, the length of the gathered sequence."""
+        return _ops.retained_length(*self._pyramid())
+
+    def entries(self) -> Tensor:
+        """Flat pyramid indices in gathered order: int32 [B, K, S].
+
+        Level 0 (tokens) comes first, then level 1, and so on: window i of level l has index offset(l) + i, with
+        offset(0) = 0, offset(1) = N, offset(l + 1) = offset(l) + M p^(L-1-l).
+        """
+        return _ops.entries(self.nodes, *self._pyramid())
+
+    def writes(self) -> Tensor:
+        """Whether each gathered row is added to the output: bool [B, K, S]. All true but with causal_selection."""
+        return _ops.writes(self.nodes, *self._pyramid())
+
+    def _pyramid(self) -> tuple[int, int, int, int, int]:
+        return self.num_tokens, self.num_levels, self.pooling_factor, self.top_k, self.num_tiles
+
+
+def select(
+    q: Tensor,
+    k: Tensor,
+    *,
+    num_levels: int = 3,
+    pooling_factor: int = 4,
+    top_k: int = 1536,
+    num_tiles: Optional[int] = None,
+    cover_prefix: bool = True,
+    causal_selection: bool = False,
+    scores: Optional[tuple[Tensor, Tensor]] = None,
+) -> Tree:
+    """Chooses the windows to keep, by the norms of the vectors as they are stored. No gradient.
+
+    Args:
+        q: [B, H, N, D], float32, bfloat16 or float64, any strides.
+        k: [B, K, N, D] with K dividing H; q's dtype and device. One tree per KV head serves its group of query heads.
+        num_levels: L >= 1. With 1 every token is kept.
+        pooling_factor: p >= 2.
+        top_k: k, windows expanded per level. Even, at least 2 * num_tiles; num_tiles must divide top_k / 2.
+        num_tiles: n, tiles that select on their own. Default: the largest n <= max(1, k / 128) that divides k / 2 and
+            does not exceed the number of coarsest windows.
+        cover_prefix: expand window 0 of every level, so that every position has an output.
+        causal_selection: refine queries by what came before their window only (docs/ALGORITHM.md, 4b).
+        scores: per-token scores (s_q, s_k), each [B, K, N] of a floating dtype, in place of the norms.
+
+    Returns:
+        The tree; its retained length depends on the sizes and options only, never on data.
+
+    Raises:
+        ValueError: shapes, devices or options that do not fit. TypeError: dtypes that do not.
+
+    Complexity: reads q and k once, O(N D); selection is O(N / p).
+    """
+    query_scores, key_scores = (None, None) if scores is None else scores
+    pyramid = (num_levels, pooling_factor, top_k, num_tiles)
+    nodes = _ops.select(q, k, query_scores, key_scores, *pyramid, cover_prefix, causal_selection)
+    num_tokens = q.size(2)
+    return Tree(nodes, num_tokens, num_levels, pooling_factor, top_k, _ops.num_tiles(num_tokens, *pyramid))

@@ -1,0 +1,107 @@
+// The layer and its stages as C++ functions: select, gather, the inner attention, scatter.
+#include "lighthouse/attention.h"
+
+#include <c10/util/Exception.h>
+#include <torch/library.h>
+
+#include <cmath>
+
+#include "ops/checks.h"
+#include "ops/operators.h"
+#include "ops/retained_length.h"
+
+namespace lighthouse {
+namespace {
+
+using at::Tensor;
+using c10::SymInt;
+
+constexpr const char* kOp = "lighthouse::attention";
+
+/// The geometry's options, its number of tiles spelled out.
+PyramidOptions options_of(const Geometry& geometry) {
+  return {geometry.num_levels(), geometry.pooling_factor(), geometry.top_k(), geometry.num_tiles()};
+}
+
+void warn_dense(const SymInt& num_tokens, const SymInt& retained, const PyramidOptions& options) {
+  if (options.num_levels == 1) return;  // that is how to ask for dense attention
+  TORCH_WARN_ONCE(kOp, ": ", retained, " of ", num_tokens, " tokens would be retained (num_levels=", options.num_levels,
+                  ", pooling_factor=", options.pooling_factor, ", top_k=", options.top_k,
+                  "), so dense attention runs instead. A longer sequence or a smaller top_k would gain.");
+}
+
+}  // namespace
+
+Tensor Tree::entries() const { return ops::entries(nodes, geometry.num_tokens(), options_of(geometry)); }
+
+Tensor Tree::writes() const { return ops::writes(nodes, geometry.num_tokens(), options_of(geometry)); }
+
+Tree select(const Tensor& query, const Tensor& key, const SelectionOptions& options, const std::optional<Scores>& scores) {
+  Tensor nodes = ops::select(query, key, scores, options);
+  return {nodes, ops::make_tree_geometry("lighthouse::select", query.size(2), options)};
+}
+
+Gathered gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tree& tree) {
+  auto [q, k, v] = ops::gather(query, key, value, tree.nodes, options_of(tree.geometry));
+  return {q, k, v};
+}
+
+Tensor scatter(const Tensor& output, const Tree& tree) {
+  return ops::scatter(output, tree.nodes, tree.geometry.num_tokens(), options_of(tree.geometry));
+}
+
+Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionOptions& options) {
+  ops::check_heads(kOp, "N", query, key, value);
+  const double scale = options.scale ? *options.scale : 1.0 / std::sqrt(static_cast<double>(query.size(3)));
+  const auto inner = [&](const Tensor& q, const Tensor& k, const Tensor& v) {
+    return options.inner ? options.inner(q, k, v, scale) : dense_attention(q, k, v, scale);
+  };
+  const SymInt num_tokens = query.sym_size(2);
+  const SymInt retained = ops::retained_length(kOp, num_tokens, options);
+  if (retained >= num_tokens) {
+    warn_dense(num_tokens, retained, options);
+    return inner(query, key, value);
+  }
+  const Tensor nodes = ops::select(query, key, options.scores, options);
+  const auto [q, k, v] = ops::gather(query, key, value, nodes, options);
+  const Tensor output = inner(q, k, v);
+  TORCH_CHECK_VALUE(output.dim() == 4 && output.sym_sizes() == q.sym_sizes(), kOp,
+                    ": the inner attention must return its query's shape, ", q.sym_sizes(), "; got ", output.sym_sizes());
+  return ops::scatter(output, nodes, num_tokens, options);
+}
+
+namespace {
+
+Tensor attention_operator(const Tensor& query, const Tensor& key, const Tensor& value,
+                          const std::optional<Tensor>& query_scores, const std::optional<Tensor>& key_scores,
+                          int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles,
+                          bool cover_prefix, bool causal_selection, std::optional<double> scale) {
+  ops::check_heads(kOp, "N", query, key, value);
+  ops::check_selection(kOp, key, query_scores, key_scores, cover_prefix, causal_selection);
+  AttentionOptions options;
+  static_cast<PyramidOptions&>(options) = {num_levels, pooling_factor, top_k, num_tiles};
+  options.cover_prefix = cover_prefix;
+  options.causal_selection = causal_selection;
+  options.scale = scale;
+  if (query_scores) options.scores = Scores{*query_scores, *key_scores};
+  return attention(query, key, value, options);
+}
+
+SymInt retained_length_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                                std::optional<int64_t> num_tiles) {
+  return ops::retained_length("lighthouse", num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
+}
+
+SymInt num_tiles_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                          std::optional<int64_t> num_tiles) {
+  return ops::num_tiles("lighthouse", num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
+}
+
+}  // namespace
+}  // namespace lighthouse
+
+TORCH_LIBRARY_IMPL(lighthouse, CompositeImplicitAutograd, m) {
+  m.impl("attention", &lighthouse::attention_operator);
+  m.impl("retained_length", &lighthouse::retained_length_operator);
+  m.impl("num_tiles", &lighthouse::num_tiles_operator);
+}

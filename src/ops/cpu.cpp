@@ -1,0 +1,225 @@
+// The CPU back end's side of the operators: checks, output allocation, parameters, torch's threads.
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <torch/library.h>
+
+#include "kernels/cpu/kernels.h"
+#include "kernels/pyramid.h"
+#include "ops/checks.h"
+#include "ops/operators.h"
+
+namespace lighthouse::ops {
+namespace {
+
+using at::Tensor;
+
+const kernels::ParallelFor& torch_threads() {
+  static const kernels::ParallelFor parallel_for = [](int64_t count, int64_t grain, const kernels::ParallelBody& body) {
+    at::parallel_for(0, count, grain, body);
+  };
+  return parallel_for;
+}
+
+/// Kernels want the last dimension contiguous; any other strides will do.
+Tensor with_contiguous_rows(const Tensor& tensor) {
+  return tensor.stride(-1) == 1 || tensor.size(-1) == 1 ? tensor : tensor.contiguous();
+}
+
+kernels::Rows rows_of(const Tensor& tensor) {
+  return {tensor.data_ptr(), tensor.stride(0), tensor.stride(1), tensor.stride(2)};
+}
+
+Tensor empty_rows(const Tensor& like, int64_t rows) {
+  return at::empty({like.size(0), like.size(1), rows, like.size(3)}, like.options());
+}
+
+Tensor pooled_scores(const Geometry& geometry, const Tensor& token_scores) {
+  const Tensor tokens = token_scores.to(at::kFloat);
+  Tensor windows = at::empty({tokens.size(0), tokens.size(1), geometry.num_scored_windows()}, tokens.options());
+  kernels::PoolScoresParameters parameters;
+  parameters.pyramid = kernels::to_pyramid(geometry);
+  parameters.batch = tokens.size(0);
+  parameters.kv_heads = tokens.size(1);
+  parameters.tokens = {tokens.const_data_ptr<float>(), tokens.stride(0), tokens.stride(1), tokens.stride(2)};
+  parameters.window_scores = windows.mutable_data_ptr<float>();
+  kernels::cpu::pool_scores(parameters, torch_threads());
+  return windows;
+}
+
+Scores norm_scores(const char* op, const Geometry& geometry, const Tensor& query_in, const Tensor& key_in) {
+  const Tensor query = with_contiguous_rows(query_in);
+  const Tensor key = with_contiguous_rows(key_in);
+  const auto options = key.options().dtype(at::kFloat);
+  Scores scores{at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, options),
+                at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, options)};
+  kernels::ScoreParameters parameters;
+  parameters.pyramid = kernels::to_pyramid(geometry);
+  parameters.scalar_type = kernel_scalar_type(op, query);
+  parameters.batch = query.size(0);
+  parameters.query_heads = query.size(1);
+  parameters.kv_heads = key.size(1);
+  parameters.head_dim = query.size(3);
+  parameters.query = rows_of(query);
+  parameters.key = rows_of(key);
+  parameters.query_scores = scores.query.mutable_data_ptr<float>();
+  parameters.key_scores = scores.key.mutable_data_ptr<float>();
+  kernels::cpu::score(parameters, torch_threads());
+  return scores;
+}
+
+Tensor select_cpu(const Tensor& query, const Tensor& key, const std::optional<Tensor>& query_scores,
+                  const std::optional<Tensor>& key_scores, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                  std::optional<int64_t> num_tiles, bool cover_prefix, bool causal_selection) {
+  constexpr const char* kOp = "lighthouse::select";
+  check_heads(kOp, "N", query, key, std::nullopt);
+  check_selection(kOp, key, query_scores, key_scores, cover_prefix, causal_selection);
+  const Geometry geometry = make_tree_geometry(kOp, query.size(2), {num_levels, pooling_factor, top_k, num_tiles});
+  const Scores scores = query_scores ? Scores{pooled_scores(geometry, *query_scores), pooled_scores(geometry, *key_scores)}
+                                     : norm_scores(kOp, geometry, query, key);
+  Tensor nodes =
+      at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, key.options().dtype(at::kInt));
+  kernels::SelectParameters parameters;
+  parameters.pyramid = kernels::to_pyramid(geometry);
+  parameters.trees = key.size(0) * key.size(1);
+  parameters.cover_prefix = cover_prefix;
+  parameters.causal_selection = causal_selection;
+  parameters.query_scores = scores.query.const_data_ptr<float>();
+  parameters.key_scores = scores.key.const_data_ptr<float>();
+  parameters.nodes = nodes.mutable_data_ptr<int32_t>();
+  kernels::cpu::select(parameters, geometry, torch_threads());
+  return nodes;
+}
+
+/// Window-reduce ([.., N, D] -> [.., S, D]) or window-broadcast ([.., S, D] -> [.., N, D]) of one tensor.
+enum class Direction { kReduce, kBroadcast };
+
+Tensor move_windows(const char* op, Direction direction, kernels::Span span, const Tensor& input,
+                    const Tensor& nodes_in, const Geometry& geometry) {
+  const Tensor from = with_contiguous_rows(input);
+  const Tensor nodes = nodes_in.contiguous();
+  const bool reduce = direction == Direction::kReduce;
+  Tensor to = empty_rows(from, reduce ? geometry.retained_length() : geometry.num_tokens());
+  kernels::WindowParameters parameters;
+  parameters.pyramid = kernels::to_pyramid(geometry);
+  parameters.scalar_type = kernel_scalar_type(op, from);
+  parameters.span = span;
+  parameters.batch = from.size(0);
+  parameters.heads = from.size(1);
+  parameters.kv_heads = nodes.size(1);
+  parameters.head_dim = from.size(3);
+  parameters.nodes = nodes.const_data_ptr<int32_t>();
+  parameters.tokens = rows_of(reduce ? from : to);
+  parameters.retained = rows_of(reduce ? to : from);
+  if (to.numel() == 0) return to;
+  if (reduce) {
+    kernels::cpu::window_reduce(parameters, torch_threads());
+  } else {
+    kernels::cpu::window_broadcast(parameters, torch_threads());
+  }
+  return to;
+}
+
+Tensors3 gather_cpu(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes, int64_t num_levels,
+                    int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+  constexpr const char* kOp = "lighthouse::gather";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  check_heads(kOp, "N", query, key, value);
+  check_nodes(kOp, nodes, query.size(2), options);
+  check_nodes_match(kOp, nodes, key);
+  const Geometry geometry = make_tree_geometry(kOp, query.size(2), options);
+  const auto pool = [&](const Tensor& tensor) {
+    return move_windows(kOp, Direction::kReduce, kernels::Span::kWindow, tensor, nodes, geometry);
+  };
+  return {pool(query), pool(key), pool(value)};
+}
+
+Tensors3 gather_backward_cpu(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
+                             const Tensor& nodes, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,
+                             int64_t top_k, std::optional<int64_t> num_tiles) {
+  constexpr const char* kOp = "lighthouse::gather_backward";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  check_heads(kOp, "S", grad_query, grad_key, grad_value);
+  check_nodes(kOp, nodes, num_tokens, options);
+  check_nodes_match(kOp, nodes, grad_key);
+  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  check_rows(kOp, "grad_query", grad_query, geometry.retained_length(), nodes);
+  const auto unpool = [&](const Tensor& tensor) {
+    return move_windows(kOp, Direction::kBroadcast, kernels::Span::kWindow, tensor, nodes, geometry);
+  };
+  return {unpool(grad_query), unpool(grad_key), unpool(grad_value)};
+}
+
+Tensor scatter_cpu(const Tensor& output, const Tensor& nodes, int64_t num_tokens, int64_t num_levels,
+                   int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+  constexpr const char* kOp = "lighthouse::scatter";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  check_nodes(kOp, nodes, num_tokens, options);
+  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  check_rows(kOp, "output", output, geometry.retained_length(), nodes);
+  return move_windows(kOp, Direction::kBroadcast, kernels::Span::kWriteRange, output, nodes, geometry);
+}
+
+Tensor scatter_backward_cpu(const Tensor& grad_output, const Tensor& nodes, int64_t num_levels, int64_t pooling_factor,
+                            int64_t top_k, std::optional<int64_t> num_tiles) {
+  constexpr const char* kOp = "lighthouse::scatter_backward";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  TORCH_CHECK_VALUE(grad_output.dim() == 4, kOp, ": grad_output must have 4 dimensions; got ", grad_output.dim());
+  const int64_t num_tokens = grad_output.size(2);
+  check_nodes(kOp, nodes, num_tokens, options);
+  check_rows(kOp, "grad_output", grad_output, num_tokens, nodes);
+  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  return move_windows(kOp, Direction::kReduce, kernels::Span::kWriteRange, grad_output, nodes, geometry);
+}
+
+kernels::ListParameters list_parameters(const Tensor& nodes, const Geometry& geometry) {
+  kernels::ListParameters parameters;
+  parameters.pyramid = kernels::to_pyramid(geometry);
+  parameters.trees = nodes.size(0) * nodes.size(1);
+  parameters.nodes = nodes.const_data_ptr<int32_t>();
+  return parameters;
+}
+
+Tensor entries_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                   std::optional<int64_t> num_tiles) {
+  constexpr const char* kOp = "lighthouse::entries";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  check_nodes(kOp, nodes_in, num_tokens, options);
+  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  TORCH_CHECK_VALUE(geometry.num_entries() <= std::numeric_limits<int32_t>::max(), kOp,
+                    ": flat indices are int32, so the pyramid must have fewer than 2^31 entries; got ",
+                    geometry.num_entries());
+  const Tensor nodes = nodes_in.contiguous();
+  Tensor entries = at::empty({nodes.size(0), nodes.size(1), geometry.retained_length()}, nodes.options());
+  auto parameters = list_parameters(nodes, geometry);
+  parameters.entries = entries.mutable_data_ptr<int32_t>();
+  kernels::cpu::list_entries(parameters, torch_threads());
+  return entries;
+}
+
+Tensor writes_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                  std::optional<int64_t> num_tiles) {
+  constexpr const char* kOp = "lighthouse::writes";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  check_nodes(kOp, nodes_in, num_tokens, options);
+  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  const Tensor nodes = nodes_in.contiguous();
+  Tensor writes =
+      at::empty({nodes.size(0), nodes.size(1), geometry.retained_length()}, nodes.options().dtype(at::kBool));
+  auto parameters = list_parameters(nodes, geometry);
+  parameters.writes = writes.mutable_data_ptr<bool>();
+  kernels::cpu::list_entries(parameters, torch_threads());
+  return writes;
+}
+
+}  // namespace
+}  // namespace lighthouse::ops
+
+TORCH_LIBRARY_IMPL(lighthouse, CPU, m) {
+  m.impl("select", &lighthouse::ops::select_cpu);
+  m.impl("gather", &lighthouse::ops::gather_cpu);
+  m.impl("gather_backward", &lighthouse::ops::gather_backward_cpu);
+  m.impl("scatter", &lighthouse::ops::scatter_cpu);
+  m.impl("scatter_backward", &lighthouse::ops::scatter_backward_cpu);
+  m.impl("entries", &lighthouse::ops::entries_cpu);
+  m.impl("writes", &lighthouse::ops::writes_cpu);
+}
