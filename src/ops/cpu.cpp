@@ -3,7 +3,10 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include <limits>
+
 #include "kernels/cpu/kernels.h"
+#include "kernels/cpu/memory.h"
 #include "kernels/pyramid.h"
 #include "ops/checks.h"
 #include "ops/operators.h"
@@ -30,7 +33,9 @@ kernels::Rows rows_of(const Tensor& tensor) {
 }
 
 Tensor empty_rows(const Tensor& like, int64_t rows) {
-  return at::empty({like.size(0), like.size(1), rows, like.size(3)}, like.options());
+  Tensor out = at::empty({like.size(0), like.size(1), rows, like.size(3)}, like.options());
+  kernels::cpu::advise_huge_pages(out.mutable_data_ptr(), out.nbytes());
+  return out;
 }
 
 Tensor pooled_scores(const Geometry& geometry, const Tensor& token_scores) {

@@ -1,0 +1,127 @@
+#include "report/html_page.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+
+namespace lighthouse::report {
+namespace {
+
+constexpr const char* kStyle = R"css(
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; color: #1c2733; background: #fff;
+       max-width: 1120px; margin: 2rem auto; padding: 0 1.25rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
+h3 { font-size: 1rem; margin: 0 0 .25rem; font-weight: 600; }
+p { max-width: 46rem; margin: .5rem 0; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 1.5rem; }
+figure { margin: 1rem 0; break-inside: avoid; }
+svg.chart { width: 100%; height: auto; }
+.grid { stroke: #e4e8ec; } .axis { stroke: #6b7783; } .mark { stroke-dasharray: 3 3; stroke-width: 1.2; }
+.tick { font-size: 12px; fill: #4a5560; } .label { font-size: 13px; fill: #1c2733; }
+figcaption { font-size: .9rem; color: #333; } .key { margin-right: 1.1rem; white-space: nowrap; } .key svg { margin-right: .35rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #6b7783; font-weight: 600; }
+pre { background: #f5f7f9; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; white-space: pre-wrap; }
+@media print { body { max-width: none; margin: 0; font-size: 11pt; } .charts { grid-template-columns: 1fr 1fr; } }
+)css";
+
+/// Columns that a UTF-8 text takes in a terminal, near enough: one per character.
+size_t columns(const std::string& text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+}  // namespace
+
+std::string escape_html(const std::string& text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    switch (c) {
+      case '&': out += "&amp;"; break;
+      case '<': out += "&lt;"; break;
+      case '>': out += "&gt;"; break;
+      case '"': out += "&quot;"; break;
+      case '\'': out += "&#39;"; break;
+      default: out += c;
+    }
+  }
+  return out;
+}
+
+std::string to_text(const Table& table) {
+  std::vector<size_t> widths;
+  const auto measure = [&](const std::vector<std::string>& row) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns(row[i]));
+  };
+  measure(table.header);
+  for (const auto& row : table.rows) measure(row);
+
+  std::string out;
+  const auto append = [&](const std::vector<std::string>& row) {
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string padding(widths[i] - columns(row[i]), ' ');
+      out += i == 0 ? row[i] + padding : "  " + padding + row[i];
+    }
+    out += '\n';
+  };
+  append(table.header);
+  for (size_t i = 0; i < widths.size(); ++i) out += (i == 0 ? "" : "  ") + std::string(widths[i], '-');
+  out += '\n';
+  for (const auto& row : table.rows) append(row);
+  return out;
+}
+
+HtmlPage::HtmlPage(std::string title) : title_(std::move(title)) {}
+
+void HtmlPage::heading(const std::string& text) { body_ += "<h2>" + escape_html(text) + "</h2>\n"; }
+
+void HtmlPage::paragraph(const std::string& text) { body_ += "<p>" + escape_html(text) + "</p>\n"; }
+
+void HtmlPage::preformatted(const std::string& text) { body_ += "<pre>" + escape_html(text) + "</pre>\n"; }
+
+void HtmlPage::table(const Table& table) {
+  const auto append = [&](const std::vector<std::string>& row, const char* cell) {
+    body_ += "<tr>";
+    for (const auto& text : row) body_ += std::string("<") + cell + ">" + escape_html(text) + "</" + cell + ">";
+    body_ += "</tr>\n";
+  };
+  body_ += "<div class='wide'><table><thead>";
+  append(table.header, "th");
+  body_ += "</thead><tbody>\n";
+  for (const auto& row : table.rows) append(row, "td");
+  body_ += "</tbody></table></div>\n";
+}
+
+void HtmlPage::chart(const LineChart& chart) { body_ += to_svg(chart); }
+
+void HtmlPage::charts(const std::vector<LineChart>& charts) {
+  body_ += "<div class='charts'>\n";
+  for (const auto& chart : charts) body_ += to_svg(chart);
+  body_ += "</div>\n";
+}
+
+std::string HtmlPage::to_string() const {
+  const std::string title = escape_html(title_);
+  return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
+         title + "</title>\n<style>" + kStyle + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" + body_ + "</body></html>\n";
+}
+
+void HtmlPage::write(const std::filesystem::path& path) const {
+  const std::filesystem::path temporary = path.string() + ".tmp";
+  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+  file << to_string();
+  file.close();
+  if (!file) throw std::runtime_error("cannot write " + temporary.string() + ": " + std::strerror(errno));
+  std::error_code error;
+  std::filesystem::rename(temporary, path, error);
+  if (error) throw std::runtime_error("cannot rename " + temporary.string() + " to " + path.string() + ": " + error.message());
+}
+
+}  // namespace lighthouse::report
