@@ -1,0 +1,12 @@
+// The subcommands: each adds itself, with its help, to the program's parser.
+#pragma once
+
+#include <CLI/App.hpp>
+
+namespace lighthouse::cli {
+
+void add_train_command(CLI::App& program);
+void add_generate_command(CLI::App& program);
+void add_demo_command(CLI::App& program);
+
+}  // namespace lighthouse::cli

@@ -1,0 +1,139 @@
+// The demo: one small model on real text, trained dense throughout and with Lighthouse then dense, on the same tokens.
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/demo_report.h"
+#include "cli/progress.h"
+#include "inference/generate.h"
+#include "train/run_folder.h"
+#include "train/trainer.h"
+
+namespace lighthouse::cli {
+namespace {
+
+struct DemoArguments {
+  std::string data;
+  std::string output = "runs/demo";
+  bool full = false;
+  double scale = 1.0;
+};
+
+/// Sized for two cores and eight minutes: a context at which dense attention is most of a step's time.
+train::RunConfig demo_config(const DemoArguments& arguments) {
+  train::RunConfig config;
+  config.seed = 1;
+  config.model.hidden_size = 128;
+  config.model.intermediate_size = 256;
+  config.model.num_hidden_layers = 3;
+  config.model.num_attention_heads = 4;
+  config.model.num_key_value_heads = 4;
+  config.model.head_dim = 32;
+  config.model.tie_word_embeddings = true;
+  config.attention.num_levels = 3;
+  config.attention.pooling_factor = 4;
+  config.attention.top_k = 64;
+  config.attention.causal_selection = true;
+  config.data.paths = {arguments.data};
+  config.data.include = {"*.py"};
+  config.data.exclude = {"site-packages", "dist-packages", "test", "tests", "__pycache__"};
+  config.data.context_length = 8192;
+  config.data.validation_fraction = 0.02;
+  config.optimizer.learning_rate = 4e-3;
+  config.schedule.kind = train::ScheduleKind::kConstantThenDecay;
+  config.schedule.warmup_steps = 5;
+  config.schedule.decay_fraction = 0.3;
+  config.schedule.final_fraction = 0.05;
+  config.training.validation_interval = 10;
+  config.training.validation_sequences = 4;
+  return config;
+}
+
+train::StageConfig stage(const std::string& name, bool lighthouse, int64_t steps) {
+  train::StageConfig config;
+  config.name = name;
+  config.lighthouse = lighthouse;
+  config.steps = steps;
+  return config;
+}
+
+DemoRun run_one(train::RunConfig config, const std::string& name, const std::string& folder,
+                std::unique_ptr<train::Trainer>* keep = nullptr) {
+  config.output_dir = folder;
+  train::create_run_folder(config, /*overwrite=*/true);
+  auto trainer = std::make_unique<train::Trainer>(config);
+  train::MetricsFile metrics(std::filesystem::path(folder) / "metrics.jsonl");
+  ProgressLine progress(config, name + " | ");
+  DemoRun run{name, config, trainer->run(progress.observer(), &metrics)};
+  progress.finish();
+  train::save_model(config, trainer->decoder());
+  if (keep != nullptr) *keep = std::move(trainer);
+  return run;
+}
+
+std::string sample_text(train::Trainer& trainer) {
+  const std::string prompt = "def main(";
+  inference::GenerateOptions options;
+  options.max_new_tokens = 300;
+  options.temperature = 0.6;
+  return prompt + inference::generate(trainer.decoder(), prompt, options);
+}
+
+std::string describe(const train::RunConfig& config, train::Trainer& trainer) {
+  const auto lighthouse_stage = config.stages.front();
+  return report::short_number(static_cast<double>(trainer.corpus().num_bytes())) + " bytes of text from " +
+         config.data.paths.front() + "; " + std::to_string(config.model.num_hidden_layers) + " layers of width " +
+         std::to_string(config.model.hidden_size) + ", " +
+         report::short_number(static_cast<double>(model::num_parameters(*trainer.decoder()))) + " parameters; context " +
+         std::to_string(config.data.context_length) + " bytes; " + std::to_string(config.total_steps()) + " steps, " +
+         std::to_string(lighthouse_stage.steps) + " of them Lighthouse (" +
+         Geometry(config.data.context_length, config.attention_of(lighthouse_stage)).to_string() + ").";
+}
+
+void run_demo(const DemoArguments& arguments) {
+  train::RunConfig config = demo_config(arguments);
+  if (std::filesystem::is_regular_file(arguments.data)) config.data.include.clear();
+  const auto steps = [&](double count) { return std::max<int64_t>(2, static_cast<int64_t>(count * arguments.scale + 0.5)); };
+  const int64_t lighthouse_steps = steps(72);
+  const int64_t recovery_steps = steps(36);
+
+  train::RunConfig dense = config;
+  dense.stages = {stage("dense", false, lighthouse_steps + recovery_steps)};
+  train::RunConfig lighthouse = config;
+  lighthouse.stages = {stage("lighthouse", true, lighthouse_steps), stage("recovery", false, recovery_steps)};
+
+  const std::string& folder = arguments.output;
+  std::vector<DemoRun> runs;
+  std::unique_ptr<train::Trainer> recovered;
+  runs.push_back(run_one(dense, "dense", folder + "/dense"));
+  runs.push_back(run_one(lighthouse, "Lighthouse, causal", folder + "/lighthouse", &recovered));
+  if (arguments.full) {
+    lighthouse.attention.causal_selection = false;
+    runs.push_back(run_one(lighthouse, "Lighthouse, paper's rule", folder + "/lighthouse-paper"));
+  }
+  const std::string setting = describe(runs[1].config, *recovered);
+  std::cout << "\n" << setting << "\n\n" << report::to_text(demo_table(runs)) << std::flush;
+  const std::string sample = sample_text(*recovered);
+  write_demo_page(std::filesystem::path(folder) / "demo.html", runs, setting, sample);
+  std::cout << "\nThe recovered model, under dense attention:\n\n" << sample << "\n\nCurves: " << folder << "/demo.html\n";
+}
+
+}  // namespace
+
+void add_demo_command(CLI::App& program) {
+  auto arguments = std::make_shared<DemoArguments>();
+  CLI::App* command = program.add_subcommand(
+      "demo",
+      "Train a small model twice on the same text, dense throughout and with Lighthouse then dense, and compare.\n\n"
+      "About seven minutes on two cores. Prints a table, writes a page with the curves, ends with a few generated lines.");
+  command->footer("Examples:\n  lighthouse demo --data /usr/lib/python3\n  lighthouse demo --data notes.txt --full");
+  command->add_option("--data", arguments->data, "Text file, or folder of .py files")->required();
+  command->add_option("--output", arguments->output, "Folder for the runs and the page")->capture_default_str();
+  command->add_flag("--full", arguments->full, "Train with the paper's selection rule too");
+  command->add_option("--scale", arguments->scale, "Multiply the number of steps")->capture_default_str()->check(CLI::PositiveNumber);
+  command->callback([arguments] { run_demo(*arguments); });
+}
+
+}  // namespace lighthouse::cli
