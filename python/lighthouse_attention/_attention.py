@@ -125,7 +125,7 @@ _warned_dense = False
 
 def _warn_dense(retained: int, num_tokens: int, num_levels: int, pooling_factor: int, top_k: int) -> None:
     global _warned_dense
-    if _warned_dense:
+    if _warned_dense or num_tokens == 0:
         return
     _warned_dense = True
     warnings.warn(

@@ -39,15 +39,15 @@ train::RunConfig demo_config(const DemoArguments& arguments) {
   config.data.paths = {arguments.data};
   config.data.include = {"*.py"};
   config.data.exclude = {"site-packages", "dist-packages", "test", "tests", "__pycache__"};
-  config.data.context_length = 8192;
+  config.data.context_length = 4096;
   config.data.validation_fraction = 0.02;
   config.optimizer.learning_rate = 4e-3;
   config.schedule.kind = train::ScheduleKind::kConstantThenDecay;
-  config.schedule.warmup_steps = 5;
+  config.schedule.warmup_steps = 15;
   config.schedule.decay_fraction = 0.3;
   config.schedule.final_fraction = 0.05;
-  config.training.validation_interval = 10;
-  config.training.validation_sequences = 4;
+  config.training.validation_interval = 30;
+  config.training.validation_sequences = 8;
   return config;
 }
 
@@ -96,8 +96,8 @@ void run_demo(const DemoArguments& arguments) {
   train::RunConfig config = demo_config(arguments);
   if (std::filesystem::is_regular_file(arguments.data)) config.data.include.clear();
   const auto steps = [&](double count) { return std::max<int64_t>(2, static_cast<int64_t>(count * arguments.scale + 0.5)); };
-  const int64_t lighthouse_steps = steps(72);
-  const int64_t recovery_steps = steps(36);
+  const int64_t lighthouse_steps = steps(240);
+  const int64_t recovery_steps = steps(120);
 
   train::RunConfig dense = config;
   dense.stages = {stage("dense", false, lighthouse_steps + recovery_steps)};

@@ -130,7 +130,7 @@ report::Table demo_table(const std::vector<DemoRun>& runs) {
   });
   row("validation loss at equal tokens", [](const DemoRun& run) { return number("%.4f", final_loss(run)); });
   row("  the dense run's at the same training time", [&](const DemoRun& run) {
-    const auto loss = loss_at(dense, run.result.seconds);
+    const auto loss = &run == &dense ? std::nullopt : loss_at(dense, run.result.seconds);
     return loss ? number("%.4f", *loss) : std::string("-");
   });
   return table;

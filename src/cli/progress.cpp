@@ -35,10 +35,11 @@ void ProgressLine::stage(const train::StageConfig&, int64_t index) {
   stage_seconds_ = 0;
 }
 
-/// The rest of this stage at its own mean speed; later stages' speeds are not known yet and taken to be the same per token.
+/// Of this stage, at its own mean speed: a later stage's speed is not known before it runs.
 double ProgressLine::seconds_left(const train::StepRecord& record) const {
   const auto done = static_cast<double>(record.step - stage_begin_);
-  return stage_seconds_ / done * static_cast<double>(config_.total_steps() - record.step);
+  const auto steps = static_cast<double>(config_.stages[static_cast<size_t>(stage_index_)].steps);
+  return stage_seconds_ / done * (steps - done);
 }
 
 void ProgressLine::step(const train::StepRecord& record) {
@@ -47,7 +48,7 @@ void ProgressLine::step(const train::StepRecord& record) {
   const bool last_step = record.step == config_.total_steps();
   if (!terminal_ && !last_step && now - last_ < kQuietInterval) return;
   last_ = now;
-  std::fprintf(stderr, "%s%s%s: step %lld/%lld  loss %.4f  %s tokens/s  S/N %.3f  left %s%s", terminal_ ? "\r\033[K" : "",
+  std::fprintf(stderr, "%s%s%s: step %lld/%lld  loss %.4f  %s tokens/s  S/N %.3f  stage left %s%s", terminal_ ? "\r\033[K" : "",
                label_.c_str(), record.stage.c_str(), static_cast<long long>(record.step),
                static_cast<long long>(config_.total_steps()), record.loss,
                report::short_number(record.tokens_per_second).c_str(), record.retained_fraction,

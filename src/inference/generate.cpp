@@ -23,7 +23,7 @@ int64_t sample(const torch::Tensor& logits, const GenerateOptions& options, torc
   const auto [sorted, order] = probabilities.sort(/*dim=*/0, /*descending=*/true);
   // A byte stays if those likelier than it hold less than top_p.
   const torch::Tensor kept = torch::where(sorted.cumsum(0) - sorted < options.top_p, sorted, 0.0);
-  return order[torch::multinomial(kept, 1, /*replacement=*/false, generator)].item<int64_t>();
+  return order[torch::multinomial(kept, 1, /*replacement=*/false, generator).item<int64_t>()].item<int64_t>();
 }
 
 }  // namespace
