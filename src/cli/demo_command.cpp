@@ -25,13 +25,13 @@ struct DemoArguments {
 train::RunConfig demo_config(const DemoArguments& arguments) {
   train::RunConfig config;
   config.seed = 1;
-  config.model.hidden_size = 128;
+  config.model.hidden_size = 96;
   config.model.intermediate_size = 256;
-  config.model.num_hidden_layers = 3;
-  config.model.num_attention_heads = 4;
-  config.model.num_key_value_heads = 4;
+  config.model.num_hidden_layers = 5;
+  config.model.num_attention_heads = 3;
+  config.model.num_key_value_heads = 3;
   config.model.head_dim = 32;
-  config.model.tie_word_embeddings = true;
+  config.model.full_attention_layers = {0};  // where neighbouring bytes meet
   config.attention.num_levels = 3;
   config.attention.pooling_factor = 4;
   config.attention.top_k = 64;
@@ -41,7 +41,7 @@ train::RunConfig demo_config(const DemoArguments& arguments) {
   config.data.exclude = {"site-packages", "dist-packages", "test", "tests", "__pycache__"};
   config.data.context_length = 4096;
   config.data.validation_fraction = 0.02;
-  config.optimizer.learning_rate = 4e-3;
+  config.optimizer.learning_rate = 5e-3;
   config.schedule.kind = train::ScheduleKind::kConstantThenDecay;
   config.schedule.warmup_steps = 15;
   config.schedule.decay_fraction = 0.3;
@@ -96,8 +96,8 @@ void run_demo(const DemoArguments& arguments) {
   train::RunConfig config = demo_config(arguments);
   if (std::filesystem::is_regular_file(arguments.data)) config.data.include.clear();
   const auto steps = [&](double count) { return std::max<int64_t>(2, static_cast<int64_t>(count * arguments.scale + 0.5)); };
-  const int64_t lighthouse_steps = steps(240);
-  const int64_t recovery_steps = steps(120);
+  const int64_t lighthouse_steps = steps(180);
+  const int64_t recovery_steps = steps(90);
 
   train::RunConfig dense = config;
   dense.stages = {stage("dense", false, lighthouse_steps + recovery_steps)};

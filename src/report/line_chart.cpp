@@ -191,7 +191,7 @@ std::vector<double> nice_ticks(double low, double high, int count) {
   const double magnitude = std::pow(10.0, std::floor(std::log10(rough)));
   double step = 10 * magnitude;
   for (const double multiple : {1.0, 2.0, 2.5, 5.0}) {
-    if (rough <= multiple * magnitude) {
+    if (rough <= multiple * magnitude * (1 + 1e-9)) {
       step = multiple * magnitude;
       break;
     }

@@ -1,0 +1,237 @@
+// The decoder: its arithmetic against plain formulas, causality, switching attention, caches.
+#include <torch/torch.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "inference/generate.h"
+#include "model/decoder.h"
+#include "model/safetensors.h"
+#include "temporary_folder.h"
+
+namespace lighthouse::test {
+namespace {
+
+using model::AttentionKind;
+using model::Decoder;
+using model::ModelConfig;
+
+ModelConfig small_config() {
+  ModelConfig config;
+  config.hidden_size = 32;
+  config.intermediate_size = 48;
+  config.num_hidden_layers = 3;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 8;
+  return config;
+}
+
+AttentionOptions small_options() {
+  AttentionOptions options;
+  options.num_levels = 3;
+  options.pooling_factor = 2;
+  options.top_k = 8;
+  return options;
+}
+
+torch::Tensor random_tokens(int64_t batch, int64_t length) { return torch::randint(0, 256, {batch, length}, torch::kLong); }
+
+TEST(Rotary, IsTheTextbookRotation) {
+  ModelConfig config = small_config();
+  const auto frequencies = model::inverse_frequencies(config);
+  const auto table = model::rotary_table(frequencies, 3, 5);
+  const auto x = torch::randn({1, 5, 2, 8});
+  const auto y = model::apply_rotary(x, table);
+  for (int64_t n = 0; n < 5; ++n) {
+    for (int64_t d = 0; d < 4; ++d) {
+      const double angle = static_cast<double>(n + 3) * std::pow(config.rope_theta, -2.0 * static_cast<double>(d) / 8.0);
+      const double a = x[0][n][1][d].item<double>();
+      const double b = x[0][n][1][d + 4].item<double>();
+      EXPECT_NEAR(y[0][n][1][d].item<double>(), a * std::cos(angle) - b * std::sin(angle), 1e-5);
+      EXPECT_NEAR(y[0][n][1][d + 4].item<double>(), b * std::cos(angle) + a * std::sin(angle), 1e-5);
+    }
+  }
+}
+
+TEST(Rotary, Llama3ScalingSlowsLowFrequencies) {
+  ModelConfig config = small_config();
+  config.head_dim = 64;
+  const auto plain = model::inverse_frequencies(config);
+  config.rope_scaling = model::RopeScaling{8.0, 1.0, 4.0, 512};
+  const auto scaled = model::inverse_frequencies(config);
+  for (int64_t i = 0; i < 32; ++i) {
+    const double f = plain[i].item<double>();
+    const double wavelength = 2 * std::numbers::pi / f;
+    double expected = f;
+    if (wavelength > 512.0 / 1.0) {
+      expected = f / 8;
+    } else if (wavelength >= 512.0 / 4.0) {
+      const double blend = (512.0 / wavelength - 1.0) / (4.0 - 1.0);
+      expected = (1 - blend) * f / 8 + blend * f;
+    }
+    EXPECT_NEAR(scaled[i].item<double>(), expected, 1e-6 * expected) << i;
+  }
+}
+
+TEST(RmsNorm, DividesByTheRootMeanSquare) {
+  model::RmsNorm norm(8, 1e-5);
+  const auto x = torch::randn({2, 8});
+  const auto expected = x / (x.square().mean(-1, true) + 1e-5).sqrt();
+  EXPECT_TRUE(torch::allclose(norm(x), expected, 1e-5, 1e-6));
+}
+
+TEST(Decoder, ParametersHaveHuggingFacesNames) {
+  ModelConfig config = small_config();
+  const Decoder decoder(config);
+  const auto names = decoder->named_parameters();
+  for (const char* name : {"model.embed_tokens.weight", "model.layers.2.self_attn.q_proj.weight",
+                           "model.layers.0.self_attn.o_proj.weight", "model.layers.1.mlp.gate_proj.weight",
+                           "model.layers.1.mlp.down_proj.weight", "model.layers.0.input_layernorm.weight",
+                           "model.layers.0.post_attention_layernorm.weight", "model.norm.weight", "lm_head.weight"}) {
+    EXPECT_TRUE(names.contains(name)) << name;
+  }
+  EXPECT_EQ(names.size(), 3U * 9 + 3);
+  config.tie_word_embeddings = true;
+  EXPECT_FALSE(Decoder(config)->named_parameters().contains("lm_head.weight"));
+}
+
+TEST(Decoder, DenseLogitsLookBackOnly) {
+  torch::manual_seed(3);
+  Decoder decoder(small_config());
+  const torch::NoGradGuard no_grad;
+  auto tokens = random_tokens(2, 40);
+  const auto before = decoder(tokens).clone();
+  tokens.slice(1, 25).fill_(7);
+  const auto after = decoder(tokens);
+  EXPECT_TRUE(torch::allclose(before.slice(1, 0, 25), after.slice(1, 0, 25), 1e-5, 1e-6));
+  EXPECT_FALSE(torch::allclose(before.slice(1, 25), after.slice(1, 25), 1e-3, 1e-3));
+}
+
+TEST(Decoder, SwitchingAttentionTouchesNoWeight) {
+  torch::manual_seed(4);
+  Decoder decoder(small_config());
+  const torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> weights;
+  for (const auto& parameter : decoder->parameters()) weights.push_back(parameter.clone());
+  const auto tokens = random_tokens(1, 128);
+  const auto dense = decoder(tokens);
+  decoder->set_attention(AttentionKind::kLighthouse, small_options());
+  const auto lighthouse = decoder(tokens);
+  EXPECT_FALSE(torch::equal(dense, lighthouse));
+  decoder->set_attention(AttentionKind::kDense);
+  EXPECT_TRUE(torch::equal(dense, decoder(tokens)));
+  const auto parameters = decoder->parameters();
+  for (size_t i = 0; i < weights.size(); ++i) EXPECT_TRUE(torch::equal(weights[i], parameters[i]));
+}
+
+TEST(Decoder, NamedLayersStayDense) {
+  ModelConfig config = small_config();
+  config.full_attention_layers = {0, 1, 2};
+  torch::manual_seed(5);
+  Decoder all(config);
+  config.full_attention_layers = {0, 2};
+  torch::manual_seed(5);
+  Decoder some(config);
+  const torch::NoGradGuard no_grad;
+  const auto tokens = random_tokens(1, 128);
+  const auto dense = all(tokens);
+  all->set_attention(AttentionKind::kLighthouse, small_options());
+  some->set_attention(AttentionKind::kLighthouse, small_options());
+  EXPECT_TRUE(torch::equal(dense, all(tokens)));
+  EXPECT_FALSE(torch::equal(dense, some(tokens)));
+}
+
+TEST(Decoder, OneLevelOrShortSequencesAreDense) {
+  torch::manual_seed(6);
+  Decoder decoder(small_config());
+  const torch::NoGradGuard no_grad;
+  const auto tokens = random_tokens(2, 50);
+  const auto dense = decoder(tokens);
+  AttentionOptions one_level = small_options();
+  one_level.num_levels = 1;
+  AttentionOptions wide = small_options();
+  wide.top_k = 64;
+  for (const auto& options : {one_level, wide}) {
+    decoder->set_attention(AttentionKind::kLighthouse, options);
+    EXPECT_TRUE(torch::equal(dense, decoder(tokens)));
+  }
+}
+
+TEST(Decoder, CacheGivesTheLogitsOfTheWholePrefix) {
+  torch::manual_seed(7);
+  Decoder decoder(small_config());
+  const torch::NoGradGuard no_grad;
+  const auto tokens = random_tokens(2, 20);
+  const auto whole = decoder(tokens);
+  model::KeyValueCache cache;
+  auto logits = decoder->next_logits(tokens.slice(1, 0, 12), cache);
+  for (int64_t n = 12; n < 20; ++n) {
+    EXPECT_TRUE(torch::allclose(logits, whole.select(1, n - 1), 1e-4, 1e-5)) << n;
+    logits = decoder->next_logits(tokens.slice(1, n, n + 1), cache);
+  }
+  EXPECT_TRUE(torch::allclose(logits, whole.select(1, 19), 1e-4, 1e-5));
+  expect_error([&] { decoder->next_logits(tokens, cache); }, {"expected one token"});
+}
+
+TEST(Decoder, RefusesConfigurationsThatMakeNoModel) {
+  const auto expect = [](auto change, const std::string& what) {
+    ModelConfig config = small_config();
+    change(config);
+    expect_error([&] { Decoder decoder(config); }, {what});
+  };
+  expect([](auto& c) { c.num_key_value_heads = 3; }, "num_attention_heads must be a multiple");
+  expect([](auto& c) { c.head_dim = 7; }, "head_dim must be even; got 7");
+  expect([](auto& c) { c.full_attention_layers = {3}; }, "layers 0 to 2; got 3");
+  expect([](auto& c) { c.vocab_size = 0; }, "must be positive");
+}
+
+TEST(Decoder, LoadsWhatItSaved) {
+  const TemporaryFolder folder;
+  torch::manual_seed(8);
+  Decoder one(small_config());
+  Decoder two(small_config());
+  model::write_safetensors(folder.path() / "m", model::named_parameters(*one));
+  model::load_parameters(*two, model::read_safetensors(folder.path() / "m").tensors, "m");
+  const torch::NoGradGuard no_grad;
+  const auto tokens = random_tokens(1, 30);
+  EXPECT_TRUE(torch::equal(one(tokens), two(tokens)));
+  ModelConfig wider = small_config();
+  wider.intermediate_size = 64;
+  wider.tie_word_embeddings = true;
+  Decoder other(wider);
+  expect_error([&] { model::load_parameters(*other, model::named_parameters(*one), "m"); },
+               {"m does not fit the model", "model.layers.0.mlp.gate_proj.weight: expected [64, 32], got [48, 32]",
+                "unexpected: lm_head.weight"});
+}
+
+TEST(Generate, IsReproducibleAndChecked) {
+  torch::manual_seed(9);
+  Decoder decoder(small_config());
+  inference::GenerateOptions options;
+  options.max_new_tokens = 20;
+  std::string streamed;
+  const std::string text = inference::generate(decoder, "abc", options, [&](char c) { streamed += c; });
+  EXPECT_EQ(text.size(), 20U);
+  EXPECT_EQ(text, streamed);
+  EXPECT_EQ(text, inference::generate(decoder, "abc", options));
+  options.seed = 1;
+  EXPECT_NE(text, inference::generate(decoder, "abc", options));
+  // Greedy equals the most likely byte of the whole prefix, one step at a time.
+  options.temperature = 0;
+  options.max_new_tokens = 5;
+  std::string expected = "abc";
+  const torch::NoGradGuard no_grad;
+  for (int i = 0; i < 5; ++i) {
+    std::vector<int64_t> bytes;
+    for (const char c : expected) bytes.push_back(static_cast<unsigned char>(c));
+    expected.push_back(static_cast<char>(decoder(torch::tensor(bytes).unsqueeze(0))[0][-1].argmax().item<int64_t>()));
+  }
+  EXPECT_EQ("abc" + inference::generate(decoder, "abc", options), expected);
+  expect_error([&] { inference::generate(decoder, "", options); }, {"prompt of at least one byte"});
+  options.top_p = 0;
+  expect_error([&] { inference::generate(decoder, "a", options); }, {"top_p must be above 0"});
+}
+
+}  // namespace
+}  // namespace lighthouse::test
