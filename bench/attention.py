@@ -12,8 +12,10 @@ Medians; absolute times of a shared machine are not stable, ratios of one run ar
 
 import argparse
 import json
+import pathlib
 import platform
 import statistics
+import subprocess
 import time
 
 import torch
@@ -133,6 +135,16 @@ def stages(n: int, arguments: argparse.Namespace) -> list[tuple[str, float, floa
     return [(name, median_of(function), size * per_byte) for name, function, size in cases]
 
 
+def commit() -> str:
+    """The checkout's commit, with "+" where files differ from it; "unknown" outside a checkout."""
+    folder = pathlib.Path(__file__).resolve().parent
+    try:
+        return subprocess.run(["git", "describe", "--always", "--dirty=+"], cwd=folder, capture_output=True, text=True,
+                              check=True).stdout.strip()  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def main() -> None:
     arguments = parse_arguments()
     torch.manual_seed(0)
@@ -155,7 +167,10 @@ def main() -> None:
             print(f"  {name:<18} {ms:7.2f} ms   floor {floor:6.2f} ms   {ms / floor:5.2f}x")
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(dict(torch=torch.__version__, threads=torch.get_num_threads(), results=results), file, indent=1)
+            setting = f"forward + backward, {arguments.dtype}, H={arguments.heads}, D={arguments.head_dim}, " \
+                      f"{torch.get_num_threads()} CPU threads"  # fmt: skip
+            versions = dict(torch=torch.__version__, commit=commit(), machine=platform.machine())
+            json.dump(dict(**versions, setting=setting, results=results), file, indent=1)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 // The demo: one small model on real text, trained dense throughout and with Lighthouse then dense, on the same tokens.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -18,7 +20,7 @@ struct DemoArguments {
   std::string data;
   std::string output = "runs/demo";
   bool full = false;
-  double scale = 1.0;
+  double minutes = 6.0;
 };
 
 /// Sized for two cores and eight minutes: a context at which dense attention is most of a step's time.
@@ -73,6 +75,49 @@ DemoRun run_one(train::RunConfig config, const std::string& name, const std::str
   return run;
 }
 
+/// Steps of the two stages, and how many of them fit the time.
+struct DemoPlan {
+  int64_t lighthouse_steps = 180;
+  int64_t recovery_steps = 90;
+};
+
+/// Seconds of one step under dense or Lighthouse attention: the quickest of a few, on weights that are thrown away.
+double step_seconds(train::RunConfig config, bool lighthouse) {
+  config.stages = {stage("calibration", lighthouse, 4)};
+  config.training.validation_sequences = 0;
+  const auto result = train::Trainer(config).run();
+  double best = result.steps.front().seconds;
+  for (size_t i = 1; i < result.steps.size(); ++i) {
+    best = std::min(best, result.steps[i].seconds - result.steps[i - 1].seconds);
+  }
+  return best;
+}
+
+/// The full plan where it fits the minutes that the user gives, else the same schedule with fewer steps.
+DemoPlan make_plan(const train::RunConfig& config, const DemoArguments& arguments) {
+  DemoPlan plan;
+  const double dense = step_seconds(config, false);
+  const double lighthouse = step_seconds(config, true);
+  const auto steps = static_cast<double>(plan.lighthouse_steps + plan.recovery_steps);
+  const int lighthouse_runs = arguments.full ? 2 : 1;
+  // Dense validation takes a third of a step per sequence: forward only.
+  const double validations = steps / static_cast<double>(config.training.validation_interval) + 2;
+  const double validation = validations * static_cast<double>(config.training.validation_sequences) * dense / 3;
+  const double seconds = steps * dense + validation +
+                         lighthouse_runs * (static_cast<double>(plan.lighthouse_steps) * lighthouse +
+                                            static_cast<double>(plan.recovery_steps) * dense + 1.3 * validation);
+  const double share = std::min(1.0, 60 * arguments.minutes / seconds);
+  std::fprintf(stderr, "A step takes %.2f s dense, %.2f s with Lighthouse; all runs about %s.\n", dense, lighthouse,
+               clock_text(share * seconds).c_str());
+  if (share < 1) {
+    std::fprintf(stderr, "That is %.0f%% of the full schedule, to keep within %g minutes (--minutes).\n", 100 * share,
+                 arguments.minutes);
+    plan.lighthouse_steps = std::max<int64_t>(2, static_cast<int64_t>(share * static_cast<double>(plan.lighthouse_steps)));
+    plan.recovery_steps = std::max<int64_t>(2, static_cast<int64_t>(share * static_cast<double>(plan.recovery_steps)));
+  }
+  return plan;
+}
+
 std::string sample_text(train::Trainer& trainer) {
   const std::string prompt = "def main(";
   inference::GenerateOptions options;
@@ -95,9 +140,7 @@ std::string describe(const train::RunConfig& config, train::Trainer& trainer) {
 void run_demo(const DemoArguments& arguments) {
   train::RunConfig config = demo_config(arguments);
   if (std::filesystem::is_regular_file(arguments.data)) config.data.include.clear();
-  const auto steps = [&](double count) { return std::max<int64_t>(2, static_cast<int64_t>(count * arguments.scale + 0.5)); };
-  const int64_t lighthouse_steps = steps(180);
-  const int64_t recovery_steps = steps(90);
+  const auto [lighthouse_steps, recovery_steps] = make_plan(config, arguments);
 
   train::RunConfig dense = config;
   dense.stages = {stage("dense", false, lighthouse_steps + recovery_steps)};
@@ -127,12 +170,14 @@ void add_demo_command(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "demo",
       "Train a small model twice on the same text, dense throughout and with Lighthouse then dense, and compare.\n\n"
-      "About seven minutes on two cores. Prints a table, writes a page with the curves, ends with a few generated lines.");
+      "At most six minutes (--minutes). Prints a table, writes a page with the curves, ends with a few generated lines.");
   command->footer("Examples:\n  lighthouse demo --data /usr/lib/python3\n  lighthouse demo --data notes.txt --full");
   command->add_option("--data", arguments->data, "Text file, or folder of .py files")->required();
   command->add_option("--output", arguments->output, "Folder for the runs and the page")->capture_default_str();
   command->add_flag("--full", arguments->full, "Train with the paper's selection rule too");
-  command->add_option("--scale", arguments->scale, "Multiply the number of steps")->capture_default_str()->check(CLI::PositiveNumber);
+  command->add_option("--minutes", arguments->minutes, "Time to keep within, by training for fewer steps if need be")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   command->callback([arguments] { run_demo(*arguments); });
 }
 

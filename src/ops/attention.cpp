@@ -42,6 +42,10 @@ Tree select(const Tensor& query, const Tensor& key, const SelectionOptions& opti
 }
 
 Gathered gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tree& tree) {
+  constexpr const char* kGather = "lighthouse::gather";
+  ops::check_heads(kGather, "N", query, key, value);
+  TORCH_CHECK_VALUE(query.size(2) == tree.geometry.num_tokens(), kGather, ": the tree is of N=",
+                    tree.geometry.num_tokens(), " tokens; got query ", query.sizes());
   auto [q, k, v] = ops::gather(query, key, value, tree.nodes, options_of(tree.geometry));
   return {q, k, v};
 }
@@ -52,6 +56,10 @@ Tensor scatter(const Tensor& output, const Tree& tree) {
 
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionOptions& options) {
   ops::check_heads(kOp, "N", query, key, value);
+  using OptionalTensor = std::optional<Tensor>;
+  ops::check_selection(kOp, key, options.scores ? OptionalTensor(options.scores->query) : std::nullopt,
+                       options.scores ? OptionalTensor(options.scores->key) : std::nullopt, options.cover_prefix,
+                       options.causal_selection);
   const double scale = options.scale ? *options.scale : 1.0 / std::sqrt(static_cast<double>(query.size(3)));
   const auto inner = [&](const Tensor& q, const Tensor& k, const Tensor& v) {
     return options.inner ? options.inner(q, k, v, scale) : dense_attention(q, k, v, scale);
@@ -76,8 +84,8 @@ Tensor attention_operator(const Tensor& query, const Tensor& key, const Tensor& 
                           const std::optional<Tensor>& query_scores, const std::optional<Tensor>& key_scores,
                           int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles,
                           bool cover_prefix, bool causal_selection, std::optional<double> scale) {
-  ops::check_heads(kOp, "N", query, key, value);
-  ops::check_selection(kOp, key, query_scores, key_scores, cover_prefix, causal_selection);
+  TORCH_CHECK_VALUE(query_scores.has_value() == key_scores.has_value(), kOp,
+                    ": expected both scores or neither; got one");
   AttentionOptions options;
   static_cast<PyramidOptions&>(options) = {num_levels, pooling_factor, top_k, num_tiles};
   options.cover_prefix = cover_prefix;

@@ -174,13 +174,10 @@ at::Tensor reference_writes(const Case& c, const std::vector<reference::Selectio
 }
 
 Trees random_trees(Random& random, const Case& c) {
-  Trees result;
-  result.scores = {score_tensor(random, c), score_tensor(random, c)};
+  const Scores scores = {score_tensor(random, c), score_tensor(random, c)};
   const at::Tensor query = at::zeros({c.batch, c.heads, c.num_tokens, c.head_dim}, at::kFloat);
   const at::Tensor key = at::zeros({c.batch, c.key_heads, c.num_tokens, c.head_dim}, at::kFloat);
-  result.tree = select(query, key, selection_options(c), result.scores);
-  result.selections = reference_selections(c, result.scores.query, result.scores.key);
-  return result;
+  return {scores, select(query, key, selection_options(c), scores), reference_selections(c, scores.query, scores.key)};
 }
 
 }  // namespace lighthouse::test
