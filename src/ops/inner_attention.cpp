@@ -41,7 +41,7 @@ Tensor with_contiguous_rows(const Tensor& tensor) {
 Tensor dense_attention(const Tensor& query, const Tensor& key, const Tensor& value, std::optional<double> scale) {
   ops::check_heads("lighthouse::dense_attention", "N", query, key, value);
   // Nothing to attend to; the (empty) sums keep all three in the graph.
-  if (query.sym_numel() == 0) return query + (key.sum() + value.sum());
+  if (query.sym_numel() == 0) return query.add(key.sum().add(value.sum()));
   if (query.device().is_cpu()) {
     return cpu_flash_attention(with_contiguous_rows(query), with_contiguous_rows(key), with_contiguous_rows(value), scale);
   }

@@ -35,12 +35,33 @@ size_t columns(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
+/// Length of the UTF-8 character that starts at `at`, 0 where none does.
+size_t character_length(const std::string& text, size_t at) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(at);
+  const size_t length = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : (first & 0xF0) == 0xE0 ? 3 : first >= 0xF0 && first < 0xF5 ? 4 : 0;
+  if (length == 0 || at + length > text.size()) return 0;
+  for (size_t i = at + 1; i < at + length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  return length;
+}
+
 }  // namespace
 
 std::string escape_html(const std::string& text) {
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
+  for (size_t at = 0; at < text.size(); ++at) {
+    // A model may generate any bytes; a page must be UTF-8.
+    const size_t length = character_length(text, at);
+    if (length == 0) out += "\xEF\xBF\xBD";
+    if (length > 1) {
+      out += text.substr(at, length);
+      at += length - 1;
+    }
+    if (length != 1) continue;
+    const char c = text[at];
     switch (c) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;

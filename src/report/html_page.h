@@ -9,6 +9,7 @@
 
 namespace lighthouse::report {
 
+/// Text for HTML: markup escaped, bytes that are not UTF-8 replaced by U+FFFD.
 std::string escape_html(const std::string& text);
 
 struct Table {

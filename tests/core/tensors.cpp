@@ -78,6 +78,9 @@ void poison(std::initializer_list<at::IntArrayRef> sizes, at::ScalarType dtype) 
   const auto* a_bytes = static_cast<const char*>(a.const_data_ptr());
   const auto* b_bytes = static_cast<const char*>(b.const_data_ptr());
   const auto item = static_cast<size_t>(a.element_size());
+  if (a.numel() == 0 || std::memcmp(a_bytes, b_bytes, static_cast<size_t>(a.numel()) * item) == 0) {
+    return ::testing::AssertionSuccess();
+  }
   for (int64_t index = 0; index < a.numel(); ++index) {
     const size_t at = static_cast<size_t>(index) * item;
     if (std::memcmp(a_bytes + at, b_bytes + at, item) != 0) {

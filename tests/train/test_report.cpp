@@ -41,6 +41,11 @@ TEST(Report, ChartsDrawWhatIsFinite) {
   EXPECT_EQ(report::to_svg(chart).find("nan"), std::string::npos) << "an empty chart is still a chart";
 }
 
+TEST(Report, TextBecomesValidHtml) {
+  EXPECT_EQ(report::escape_html("<a href='x'>&\"é→\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;é→&quot;");
+  EXPECT_EQ(report::escape_html("a\xE3\xC7z\xFF"), "a\xEF\xBF\xBD\xEF\xBF\xBDz\xEF\xBF\xBD");
+}
+
 TEST(Report, PagesAreWhole) {
   const TemporaryFolder folder;
   report::HtmlPage page("title <1>");

@@ -1,0 +1,133 @@
+"""What keeps the house in order: layers, public headers, the README's examples, the package that users install."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import check_layers
+from readme_examples import blocks
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def plant(root: Path, name: str, text: str) -> None:
+    (root / "include").mkdir(exist_ok=True)
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_layers():
+    assert check_layers.check(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    "name, line, word",
+    [
+        ("src/kernels/cpu/a.cpp", '#include "ops/checks.h"', "kernels/ is below ops/"),
+        ("src/pyramid/a.cpp", "#include <ATen/ATen.h>", "knows no framework"),
+        ("src/pyramid/a.h", '#include "lighthouse/attention.h"', "pyramid/ is below ops/"),
+        ("src/model/a.h", '#  include "train/config.h"', "model/ is below train/"),
+        ("src/ops/a.h", "#include <lighthouse/unheard_of.h>", "no layer is known"),
+        ("src/oddments/a.h", "", "no such layer"),
+    ],
+)
+def test_planted_offences_are_found(tmp_path, name, line, word):
+    plant(tmp_path, name, line + "\n")
+    offences = check_layers.check(tmp_path)
+    assert len(offences) == 1 and word in offences[0]
+
+
+def test_what_may_be_included(tmp_path):
+    plant(tmp_path, "src/ops/a.cpp", '#include "kernels/node.h"\n#include <ATen/ATen.h>\n#include "lighthouse/geometry.h"\n')
+    assert check_layers.check(tmp_path) == []
+
+
+def test_python_examples_of_the_readme():
+    examples = blocks(README, "python")
+    assert examples
+    namespace = {}
+    for example in examples:
+        exec(compile(example, "README.md", "exec"), namespace)
+
+
+def test_an_installed_package_builds_the_readmes_program(tmp_path):
+    """cmake --install, then a project of a user's own that finds the package: tests/consumer with the README's main()."""
+    build = Path(os.environ["LIGHTHOUSE_BUILD"])
+    prefix, consumer = tmp_path / "prefix", tmp_path / "consumer"
+    run = lambda *command: subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: E731
+    run("cmake", "--install", str(build), "--prefix", str(prefix))
+    (consumer / "source").mkdir(parents=True)
+    (example,) = blocks(README, "cpp")
+    (consumer / "source" / "main.cpp").write_text(example)
+    (consumer / "source" / "CMakeLists.txt").write_text((ROOT / "tests" / "consumer" / "CMakeLists.txt").read_text())
+    run("cmake", "-S", str(consumer / "source"), "-B", str(consumer / "build"), "-G", "Ninja",
+        f"-DCMAKE_PREFIX_PATH={prefix}", f"-DLIGHTHOUSE_PYTHON={sys.executable}")  # fmt: skip
+    run("cmake", "--build", str(consumer / "build"))
+    printed = run(str(consumer / "build" / "consumer")).stdout
+    assert "N=4096 L=3 p=4 k=64" in printed
+    assert "S=768" in printed
+
+
+def test_the_installed_program_runs(tmp_path):
+    subprocess.run(["cmake", "--install", os.environ["LIGHTHOUSE_BUILD"], "--prefix", str(tmp_path)], check=True,
+                   stdout=subprocess.DEVNULL)  # fmt: skip
+    version = subprocess.run([tmp_path / "bin" / "lighthouse", "--version"], check=True, capture_output=True, text=True)
+    assert version.stdout.startswith("lighthouse ")
+
+
+def program(*arguments: str) -> subprocess.CompletedProcess:
+    path = Path(os.environ["LIGHTHOUSE_BUILD"]) / "bin" / "lighthouse"
+    return subprocess.run([path, *arguments], capture_output=True, text=True, errors="replace", timeout=300)
+
+
+def test_the_program_teaches():
+    assert "train" in program("--help").stdout
+    for command in ("train", "generate", "demo"):
+        assert "Example" in program(command, "--help").stdout
+    for arguments in ([], ["nonsense"], ["train"], ["train", "x.toml", "--no-such-option"]):
+        assert program(*arguments).returncode == 2
+
+
+def test_errors_are_one_line():
+    failed = program("train", "/no/such/file.toml")
+    assert failed.returncode == 1
+    assert failed.stderr.strip() == "lighthouse train: cannot read the configuration /no/such/file.toml"
+
+
+def test_trains_and_generates(tmp_path):
+    text = tmp_path / "text"
+    text.write_bytes(bytes(range(256)) * 200)
+    run = tmp_path / "run"
+    config = str(ROOT / "configs" / "example-cpu.toml")
+    settings = [f'data.paths=["{text}"]', f"output_dir={run}", "data.context_length=512", "stages.0.steps=3",
+                "stages.1.steps=2", "model.num_hidden_layers=2", "attention.top_k=8"]  # fmt: skip
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    trained = program("train", config, *arguments)
+    assert trained.returncode == 0, trained.stderr
+    assert sorted(p.name for p in run.iterdir()) == ["config.toml", "metrics.jsonl", "model.safetensors"]
+    assert "Lighthouse val. loss" in trained.stdout and "left" in trained.stderr
+    again = program("train", config, *arguments)
+    assert again.returncode == 1 and "holds a run already" in again.stderr
+    generated = program("generate", str(run), "--prompt", "abc", "--max-new-tokens", "5")
+    assert generated.returncode == 0 and generated.stdout.startswith("abc")
+
+
+def test_every_configuration_key_is_documented():
+    import re
+
+    table = (ROOT / "docs" / "CONFIG.md").read_text(encoding="utf-8")
+    source = (ROOT / "src" / "train" / "config.cpp").read_text(encoding="utf-8")
+    keys = re.findall(r'(?:section|root|scaling->)\.?(?:integers?|number|boolean|texts?|table|choice(?:<bool>)?)\("(\w+)"', source)
+    assert len(keys) > 40
+    assert [key for key in keys if f"`{key}`" not in table and f"[{key}]" not in table] == []
+
+
+def test_example_configurations_load():
+    for path in sorted((ROOT / "configs").glob("*.toml")):
+        failed = program("train", str(path), "--set", "data.paths=/no/such/data")
+        assert "data.paths must be an array" in failed.stderr, failed.stderr
