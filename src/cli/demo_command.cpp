@@ -21,6 +21,7 @@ struct DemoArguments {
   std::string output = "runs/demo";
   bool full = false;
   double minutes = 6.0;
+  bool overwrite = false;
 };
 
 /// Sized for two cores and eight minutes: a context at which dense attention is most of a step's time.
@@ -62,9 +63,9 @@ train::StageConfig stage(const std::string& name, bool lighthouse, int64_t steps
 }
 
 DemoRun run_one(train::RunConfig config, const std::string& name, const std::string& folder,
-                std::unique_ptr<train::Trainer>* keep = nullptr) {
+                bool overwrite, std::unique_ptr<train::Trainer>* keep = nullptr) {
   config.output_dir = folder;
-  train::create_run_folder(config, /*overwrite=*/true);
+  train::create_run_folder(config, overwrite);
   auto trainer = std::make_unique<train::Trainer>(config);
   train::MetricsFile metrics(std::filesystem::path(folder) / "metrics.jsonl");
   ProgressLine progress(config, name + " | ");
@@ -77,8 +78,8 @@ DemoRun run_one(train::RunConfig config, const std::string& name, const std::str
 
 /// Steps of the two stages, and how many of them fit the time.
 struct DemoPlan {
-  int64_t lighthouse_steps = 180;
-  int64_t recovery_steps = 90;
+  int64_t lighthouse_steps = 150;
+  int64_t recovery_steps = 75;
 };
 
 /// Seconds of one step under dense or Lighthouse attention: the quickest of a few, on weights that are thrown away.
@@ -150,11 +151,13 @@ void run_demo(const DemoArguments& arguments) {
   const std::string& folder = arguments.output;
   std::vector<DemoRun> runs;
   std::unique_ptr<train::Trainer> recovered;
-  runs.push_back(run_one(dense, "dense", folder + "/dense"));
-  runs.push_back(run_one(lighthouse, "Lighthouse, causal", folder + "/lighthouse", &recovered));
+  // The demo's own folder is the demo's to write again.
+  const bool overwrite = arguments.overwrite || folder == DemoArguments().output;
+  runs.push_back(run_one(dense, "dense", folder + "/dense", overwrite));
+  runs.push_back(run_one(lighthouse, "Lighthouse, causal", folder + "/lighthouse", overwrite, &recovered));
   if (arguments.full) {
     lighthouse.attention.causal_selection = false;
-    runs.push_back(run_one(lighthouse, "Lighthouse, paper's rule", folder + "/lighthouse-paper"));
+    runs.push_back(run_one(lighthouse, "Lighthouse, paper's rule", folder + "/lighthouse-paper", overwrite));
   }
   const std::string setting = describe(runs[1].config, *recovered);
   std::cout << "\n" << setting << "\n\n" << report::to_text(demo_table(runs)) << std::flush;
@@ -174,6 +177,7 @@ void add_demo_command(CLI::App& program) {
   command->footer("Examples:\n  lighthouse demo --data /usr/lib/python3\n  lighthouse demo --data notes.txt --full");
   command->add_option("--data", arguments->data, "Text file, or folder of .py files")->required();
   command->add_option("--output", arguments->output, "Folder for the runs and the page")->capture_default_str();
+  command->add_flag("--overwrite", arguments->overwrite, "Replace runs in a folder that --output names");
   command->add_flag("--full", arguments->full, "Train with the paper's selection rule too");
   command->add_option("--minutes", arguments->minutes, "Time to keep within, by training for fewer steps if need be")
       ->capture_default_str()

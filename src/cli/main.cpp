@@ -43,7 +43,7 @@ int main(int argc, char** argv) {
     return code == 0 ? 0 : 2;
   } catch (const std::exception& error) {
     const auto commands = program.get_subcommands();
-    std::cerr << "\nlighthouse" << (commands.empty() ? "" : " " + commands.front()->get_name()) << ": " << message_of(error)
+    std::cerr << "lighthouse" << (commands.empty() ? "" : " " + commands.front()->get_name()) << ": " << message_of(error)
               << "\n";
     return 1;
   }

@@ -11,6 +11,9 @@ namespace lighthouse::cli {
 class ProgressLine {
  public:
   explicit ProgressLine(const train::RunConfig& config, std::string label = "");
+  ProgressLine(const ProgressLine&) = delete;
+  ProgressLine& operator=(const ProgressLine&) = delete;
+  ~ProgressLine() { finish(); }
 
   void stage(const train::StageConfig& stage, int64_t index);
   void step(const train::StepRecord& record);

@@ -19,7 +19,7 @@ void check(const std::string& prompt, const GenerateOptions& options) {
 /// logits [V] -> a byte.
 int64_t sample(const torch::Tensor& logits, const GenerateOptions& options, torch::Generator& generator) {
   if (options.temperature == 0) return logits.argmax().item<int64_t>();
-  const torch::Tensor probabilities = torch::softmax(logits.to(torch::kDouble) / options.temperature, 0);
+  const torch::Tensor probabilities = torch::softmax((logits - logits.max()).to(torch::kDouble) / options.temperature, 0);
   const auto [sorted, order] = probabilities.sort(/*dim=*/0, /*descending=*/true);
   // A byte stays if those likelier than it hold less than top_p.
   const torch::Tensor kept = torch::where(sorted.cumsum(0) - sorted < options.top_p, sorted, 0.0);

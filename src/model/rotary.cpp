@@ -12,11 +12,12 @@ torch::Tensor inverse_frequencies(const ModelConfig& config) {
 
   const RopeScaling& scaling = *config.rope_scaling;
   const auto original_length = static_cast<double>(scaling.original_max_position_embeddings);
-  const torch::Tensor wavelengths = 2.0 * std::numbers::pi / frequencies;
+  // A number over a tensor is the tensor's reciprocal times the number in Python: the same here, to the last bit.
+  const torch::Tensor wavelengths = frequencies.reciprocal() * (2.0 * std::numbers::pi);
   const torch::Tensor slowed = frequencies / scaling.factor;
-  const torch::Tensor blend = (original_length / wavelengths - scaling.low_freq_factor) /
+  const torch::Tensor blend = (wavelengths.reciprocal() * original_length - scaling.low_freq_factor) /
                               (scaling.high_freq_factor - scaling.low_freq_factor);
-  const torch::Tensor blended = (1 - blend) * slowed + blend * frequencies;
+  const torch::Tensor blended = (1 - blend) * frequencies / scaling.factor + blend * frequencies;
   const torch::Tensor low = wavelengths > original_length / scaling.low_freq_factor;
   const torch::Tensor high = wavelengths < original_length / scaling.high_freq_factor;
   return torch::where(low, slowed, torch::where(high, frequencies, blended));

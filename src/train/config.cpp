@@ -59,7 +59,7 @@ class Section {
     const toml::node* node = find(key);
     if (node == nullptr) return;
     const auto value = node->value<double>();
-    if (!node->is_number() || !std::isfinite(*value) || *value < least || *value > most) {
+    if (!node->is_number() || !value || !std::isfinite(*value) || *value < least || *value > most) {
       std::ostringstream expected;
       expected << "a number of at least " << least;
       if (most < std::numeric_limits<double>::max()) expected << " and at most " << most;
@@ -264,13 +264,29 @@ void read_training(Section section, TrainingConfig& t) {
 StageConfig read_stage(Section section, const std::string& source) {
   StageConfig stage;
   section.choice<bool>("attention", stage.lighthouse, {{"lighthouse", true}, {"dense", false}});
-  stage.name = stage.lighthouse ? "lighthouse" : "dense";
   section.text("name", stage.name);
   section.integer("steps", stage.steps, 0);
   section.integer("top_k", stage.top_k, 2);
   section.finish();
-  if (!section.has("steps")) fail(source + ": every stage needs its steps; stage " + stage.name + " has none");
+  if (!section.has("steps")) fail(source + ": every stage needs its steps; got one without");
   return stage;
+}
+
+/// Stages without a name get their attention's, numbered from the second on. Names tell stages apart in the metrics.
+void name_stages(std::vector<StageConfig>& stages, const std::string& source) {
+  std::set<std::string> names;
+  for (auto& stage : stages) {
+    if (!stage.name.empty() && !names.insert(stage.name).second) {
+      fail(source + ": every stage needs a name of its own; got two named " + stage.name);
+    }
+  }
+  for (auto& stage : stages) {
+    if (!stage.name.empty()) continue;
+    const std::string kind = stage.lighthouse ? "lighthouse" : "dense";
+    std::string name = kind;
+    for (int number = 2; !names.insert(name).second; ++number) name = kind + "-" + std::to_string(number);
+    stage.name = name;
+  }
 }
 
 /// "stages.0.steps=20" and "stages[0].steps=20" alike.
@@ -322,6 +338,7 @@ RunConfig read_config(const toml::table& table, const std::string& source) {
   if (auto section = root.table("schedule")) read_schedule(*section, config.schedule);
   if (auto section = root.table("training")) read_training(*section, config.training);
   for (auto& section : root.tables("stages")) config.stages.push_back(read_stage(section, source));
+  name_stages(config.stages, source);
   root.finish();
 
   if (config.stages.empty()) fail(source + ": expected at least one [[stages]]; got none");

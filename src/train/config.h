@@ -34,7 +34,7 @@ struct ScheduleConfig {
   ScheduleKind kind = ScheduleKind::kLinear;
   int64_t warmup_steps = 0;
   double decay_fraction = 0.25;  ///< constant-then-decay: the share of all steps, at the end, that decays.
-  double final_fraction = 0.0;   ///< Of the learning rate, at the last step.
+  double final_fraction = 0.0;   ///< Of the learning rate, where the decay ends: one step after the last.
 };
 
 struct TrainingConfig {

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <numeric>
+#include <set>
 #include <stdexcept>
 
 namespace lighthouse::train {
@@ -48,14 +49,21 @@ std::vector<fs::path> files_below(const fs::path& folder, const DataConfig& conf
   std::error_code error;
   fs::recursive_directory_iterator walk(folder, error);
   if (error) throw std::runtime_error("cannot read the folder " + folder.string() + ": " + error.message());
-  for (const fs::recursive_directory_iterator end; walk != end; walk.increment(error)) {
-    if (error) throw std::runtime_error("cannot read below " + folder.string() + ": " + error.message());
-    std::error_code ignored;
-    if (matches_any(walk->path(), config.exclude)) {
+  const auto fail_unreadable = [](const fs::path& path, const std::error_code& reason) {
+    throw std::runtime_error("cannot read " + path.string() + ": " + reason.message());
+  };
+  while (walk != fs::recursive_directory_iterator()) {
+    const fs::path path = walk->path();
+    if (matches_any(path, config.exclude)) {
       walk.disable_recursion_pending();
-    } else if (walk->is_regular_file(ignored) && (config.include.empty() || matches_any(walk->path(), config.include))) {
-      files.push_back(walk->path());
+    } else if (config.include.empty() || matches_any(path, config.include)) {
+      const fs::file_status status = walk->status(error);
+      if (status.type() == fs::file_type::none) fail_unreadable(path, error);
+      if (fs::is_regular_file(status)) files.push_back(path);  // a link to nothing is no file
     }
+    // On an error the walk is over: it must not look like the end of the folder.
+    walk.increment(error);
+    if (error) fail_unreadable(path, error);
   }
   std::sort(files.begin(), files.end());
   return files;
@@ -96,6 +104,9 @@ std::vector<fs::path> find_files(const DataConfig& config) {
       files.push_back(path);
     }
   }
+  // A file that is reached twice would stand in both splits.
+  std::set<fs::path> seen;
+  std::erase_if(files, [&](const fs::path& path) { return !seen.insert(fs::canonical(path)).second; });
   if (files.empty()) throw std::runtime_error("no files below " + config.paths.front() + " are left by data.include and data.exclude");
   return files;
 }

@@ -13,8 +13,10 @@ namespace fs = std::filesystem;
 
 void create_run_folder(const RunConfig& config, bool overwrite) {
   const fs::path folder(config.output_dir);
-  if (fs::exists(folder / "config.toml") && !overwrite) {
-    throw std::runtime_error(folder.string() + " holds a run already; choose another output_dir, or pass --overwrite");
+  for (const char* name : {"config.toml", "metrics.jsonl", "model.safetensors"}) {
+    if (overwrite || !fs::exists(folder / name)) continue;
+    throw std::runtime_error(folder.string() + " holds " + name +
+                             " already; choose another output_dir, or pass --overwrite to replace it");
   }
   std::error_code error;
   fs::create_directories(folder, error);

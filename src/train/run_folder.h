@@ -8,7 +8,8 @@
 
 namespace lighthouse::train {
 
-/// Makes the folder and writes config.toml. Throws std::runtime_error if a run is there already, unless `overwrite`.
+/// Makes the folder and writes config.toml. Throws std::runtime_error if a run or a model is there
+/// already, unless `overwrite`.
 void create_run_folder(const RunConfig& config, bool overwrite);
 
 /// Writes model.safetensors.

@@ -12,7 +12,7 @@ double learning_rate(const ScheduleConfig& schedule, double peak, int64_t step, 
   }
   const auto position = static_cast<double>(step);
   const auto total = static_cast<double>(total_steps);
-  // The decay runs from `start` to the last step; `left` falls from 1 to 0 over it.
+  // The decay runs from `start` to the step after the last; `left` falls from 1 to 0 over it.
   double start = static_cast<double>(schedule.warmup_steps);
   if (schedule.kind == ScheduleKind::kConstantThenDecay) start = std::max(start, total * (1 - schedule.decay_fraction));
   const double left = total > start ? std::clamp((total - position) / (total - start), 0.0, 1.0) : 1.0;

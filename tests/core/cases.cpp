@@ -58,7 +58,8 @@ Case random_case(Random& random, const Limits& limits) {
     c.options.num_levels = random.chance(0.05) ? 1 : random.integer(2, limits.max_levels);
     c.options.pooling_factor = random.integer(2, 7);
     double coarsest = 1;  // F
-    for (int64_t level = 1; level < c.options.num_levels; ++level) coarsest *= static_cast<double>(c.options.pooling_factor);
+    for (int64_t level = 1; level < c.options.num_levels; ++level)
+      coarsest *= static_cast<double>(c.options.pooling_factor);
     // One case in eight may have no complete window at all.
     if (coarsest > static_cast<double>(limits.max_tokens) / 2 && !random.chance(0.05)) continue;
 
@@ -105,9 +106,9 @@ std::vector<float> random_scores(Random& random, int64_t num_tokens) {
       case 0: scores.push_back(std::abs(gaussian)); break;
       case 1: scores.push_back(gaussian); break;
       case 2: scores.push_back(static_cast<float>(random.integer(0, 2))); break;  // ties everywhere
-      case 3:  // ties among all that a float can be
-        scores.push_back(random.pick<float>({0.0F, -0.0F, kInfinity, -kInfinity, kNaN, -kNaN, 1.0F, -1.0F, 1e-42F, -1e-42F,
-                                             3.4e38F, -3.4e38F}));
+      case 3:                                                                     // ties among all that a float can be
+        scores.push_back(random.pick<float>(
+            {0.0F, -0.0F, kInfinity, -kInfinity, kNaN, -kNaN, 1.0F, -1.0F, 1e-42F, -1e-42F, 3.4e38F, -3.4e38F}));
         break;
       case 4: scores.push_back(random.chance(0.9) ? kNaN : gaussian); break;
       case 5: scores.push_back(random.chance(0.5) ? constant : -constant); break;
@@ -146,7 +147,7 @@ void for_each_case(const std::string& property, int64_t count, const Limits& lim
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   const int status = RUN_ALL_TESTS();
-  std::cout << lighthouse::test::cases_run() << " random property cases, LIGHTHOUSE_TEST_SEED=" << lighthouse::test::seed()
-            << std::endl;
+  std::cout << lighthouse::test::cases_run()
+            << " random property cases, LIGHTHOUSE_TEST_SEED=" << lighthouse::test::seed() << std::endl;
   return status;
 }

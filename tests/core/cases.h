@@ -55,11 +55,11 @@ struct Limits {
 };
 
 struct Case {
-  int64_t batch = 1;      // B
-  int64_t heads = 1;      // H
-  int64_t key_heads = 1;  // K
+  int64_t batch = 1;       // B
+  int64_t heads = 1;       // H
+  int64_t key_heads = 1;   // K
   int64_t num_tokens = 0;  // N
-  int64_t head_dim = 1;   // D
+  int64_t head_dim = 1;    // D
   reference::Options options;
   uint64_t seed = 0;  // for the data
 

@@ -16,7 +16,7 @@ SelectionOptions selection_options(const Case& c) {
   return result;
 }
 
-// ---- Data ------------------------------------------------------------------------------------------------------------
+// ---- Data ----
 
 at::Tensor random_tensor(Random& random, at::IntArrayRef sizes, at::ScalarType dtype) {
   at::Generator generator = at::make_generator<at::CPUGeneratorImpl>(random.bits());
@@ -39,8 +39,8 @@ at::Tensor score_tensor(Random& random, const Case& c) {
 
 Inputs random_inputs(Random& random, const Case& c, at::ScalarType dtype) {
   const std::vector<int64_t> shared = {c.batch, c.key_heads, c.num_tokens, c.head_dim};
-  return {random_tensor(random, {c.batch, c.heads, c.num_tokens, c.head_dim}, dtype), random_tensor(random, shared, dtype),
-          random_tensor(random, shared, dtype)};
+  return {random_tensor(random, {c.batch, c.heads, c.num_tokens, c.head_dim}, dtype),
+          random_tensor(random, shared, dtype), random_tensor(random, shared, dtype)};
 }
 
 at::Tensor with_layout(const at::Tensor& x, int64_t layout) {
@@ -48,7 +48,8 @@ at::Tensor with_layout(const at::Tensor& x, int64_t layout) {
     case 1: return x.transpose(1, 2).contiguous().transpose(1, 2);
     case 2: {
       at::Tensor larger = at::full({x.size(0) + 1, x.size(1) + 2, x.size(2) + 3, x.size(3) + 3}, NAN, x.options());
-      at::Tensor slice = larger.narrow(0, 1, x.size(0)).narrow(1, 1, x.size(1)).narrow(2, 2, x.size(2)).narrow(3, 1, x.size(3));
+      at::Tensor slice =
+          larger.narrow(0, 1, x.size(0)).narrow(1, 1, x.size(1)).narrow(2, 2, x.size(2)).narrow(3, 1, x.size(3));
       return slice.copy_(x);
     }
     case 3: {
@@ -67,11 +68,12 @@ void poison(std::initializer_list<at::IntArrayRef> sizes, at::ScalarType dtype) 
   }
 }
 
-// ---- Comparison ------------------------------------------------------------------------------------------------------
+// ---- Comparison ----
 
 ::testing::AssertionResult bit_equal(const at::Tensor& left, const at::Tensor& right) {
   if (left.scalar_type() != right.scalar_type() || left.sizes() != right.sizes()) {
-    return ::testing::AssertionFailure() << left.toString() << left.sizes() << " against " << right.toString() << right.sizes();
+    return ::testing::AssertionFailure() << left.toString() << left.sizes() << " against " << right.toString()
+                                         << right.sizes();
   }
   const at::Tensor a = left.detach().contiguous();
   const at::Tensor b = right.detach().contiguous();
@@ -104,9 +106,9 @@ void poison(std::initializer_list<at::IntArrayRef> sizes, at::ScalarType dtype) 
   const int64_t count = bad.sum().item<int64_t>();
   if (count == 0) return ::testing::AssertionSuccess();
   const int64_t first = bad.to(at::kInt).argmax().item<int64_t>();
-  return ::testing::AssertionFailure() << count << " of " << bad.numel() << " elements of " << actual.sizes() << "; first "
-                                       << first << ": " << got.view({-1})[first].item<double>() << ", expected "
-                                       << want.view({-1})[first].item<double>() << " +- "
+  return ::testing::AssertionFailure() << count << " of " << bad.numel() << " elements of " << actual.sizes()
+                                       << "; first " << first << ": " << got.view({-1})[first].item<double>()
+                                       << ", expected " << want.view({-1})[first].item<double>() << " +- "
                                        << limit.view({-1})[first].item<double>();
 }
 
@@ -118,7 +120,7 @@ double roundoff(at::ScalarType dtype) {
   }
 }
 
-// ---- The reference ---------------------------------------------------------------------------------------------------
+// ---- The reference ----
 
 reference::Array to_array(const at::Tensor& x) {
   reference::Array array(x.size(0), x.size(1), x.size(2), x.size(3));
@@ -161,9 +163,11 @@ at::Tensor reference_entries(const Case& c, const std::vector<reference::Selecti
   const reference::Pyramid pyramid = c.pyramid();
   std::vector<int32_t> flat;
   for (const auto& selection : selections) {
-    for (const reference::Window window : selection.order) flat.push_back(static_cast<int32_t>(pyramid.flat_index(window)));
+    for (const reference::Window window : selection.order)
+      flat.push_back(static_cast<int32_t>(pyramid.flat_index(window)));
   }
-  const int64_t length = selections.empty() ? c.geometry().retained_length() : static_cast<int64_t>(selections[0].order.size());
+  const int64_t length =
+      selections.empty() ? c.geometry().retained_length() : static_cast<int64_t>(selections[0].order.size());
   return at::tensor(flat, at::kInt).view({c.batch, c.key_heads, length});
 }
 
@@ -172,7 +176,8 @@ at::Tensor reference_writes(const Case& c, const std::vector<reference::Selectio
   for (const auto& selection : selections) {
     for (const bool write : selection.writes) flags.push_back(write ? 1 : 0);
   }
-  const int64_t length = selections.empty() ? c.geometry().retained_length() : static_cast<int64_t>(selections[0].order.size());
+  const int64_t length =
+      selections.empty() ? c.geometry().retained_length() : static_cast<int64_t>(selections[0].order.size());
   return at::tensor(flags, at::kInt).to(at::kBool).view({c.batch, c.key_heads, length});
 }
 

@@ -15,8 +15,8 @@ SelectionOptions selection_options(const Case& c);
 
 /// Gaussian.
 at::Tensor random_tensor(Random& random, at::IntArrayRef sizes, at::ScalarType dtype);
-/// Multiples of 1/4 from -1 to 1: squares, sums of them and norms have one value in any order and any precision, and ties
-/// are everywhere.
+/// Multiples of 1/4 from -1 to 1: squares, sums of them and norms have one value in any order and any precision, and
+/// ties are everywhere.
 at::Tensor grid_tensor(Random& random, at::IntArrayRef sizes, at::ScalarType dtype);
 /// Scores [B, K, N], float32.
 at::Tensor score_tensor(Random& random, const Case& c);

@@ -63,7 +63,7 @@ const at::Tensor& tolerance(double value) {
   return scalar = at::scalar_tensor(value, at::kDouble);
 }
 
-// ---- Values ----------------------------------------------------------------------------------------------------------
+// ---- Values ----
 
 TEST(Attention, Float64EqualsTheReference) {
   const Limits limits = {.max_tokens = 250, .max_batch = 2, .max_head_dim = 17, .shorter = true, .empty_batch = false};
@@ -73,8 +73,8 @@ TEST(Attention, Float64EqualsTheReference) {
     AttentionOptions options = attention_options(c, trees.scores);
     if (random.chance(0.3)) options.scale = random.real(0.01, 1);
     const double scale = options.scale.value_or(default_scale(c));
-    const reference::Array expected = reference::attention(c.pyramid(), trees.selections, to_array(inputs.query), to_array(inputs.key),
-                                                           to_array(inputs.value), scale);
+    const reference::Array expected = reference::attention(c.pyramid(), trees.selections, to_array(inputs.query),
+                                                           to_array(inputs.key), to_array(inputs.value), scale);
     const at::Tensor output = attention(inputs.query, inputs.key, inputs.value, options);
     ASSERT_TRUE(within(output, to_tensor(expected), tolerance(1e-12 * static_cast<double>(c.options.num_levels))));
   });
@@ -93,7 +93,8 @@ TEST(Attention, SelectsByTheNormsOfItsInputs) {
     const Exact exact(c, reference_selections(c, query_norms, key_norms));
     AttentionOptions options;
     static_cast<SelectionOptions&>(options) = selection_options(c);
-    ASSERT_TRUE(within(attention(query, key, value, options), exact(query, key, value, default_scale(c)), tolerance(1e-11)));
+    ASSERT_TRUE(
+        within(attention(query, key, value, options), exact(query, key, value, default_scale(c)), tolerance(1e-11)));
   });
 }
 
@@ -112,7 +113,8 @@ TEST(Attention, Float64GradientsEqualTheReference) {
     ASSERT_TRUE(within(actual, expected, tolerance(1e-11)));
     const variable_list expected_grads = grad({expected}, x, {y});
     const variable_list actual_grads = grad({actual}, x, {y});
-    for (size_t i = 0; i < 3; ++i) ASSERT_TRUE(within(actual_grads[i], expected_grads[i], tolerance(1e-10))) << "input " << i;
+    for (size_t i = 0; i < 3; ++i)
+      ASSERT_TRUE(within(actual_grads[i], expected_grads[i], tolerance(1e-10))) << "input " << i;
   });
 }
 
@@ -131,7 +133,8 @@ TEST(Attention, LowPrecisionErrorIsThatOfTheInnerKernel) {
 
     const auto leaves = [&](at::ScalarType type) {
       variable_list x;
-      for (const at::Tensor& input : {inputs.query, inputs.key, inputs.value}) x.push_back(input.to(type).detach().requires_grad_());
+      for (const at::Tensor& input : {inputs.query, inputs.key, inputs.value})
+        x.push_back(input.to(type).detach().requires_grad_());
       return x;
     };
     const auto with_grads = [&](const variable_list& x, const at::Tensor& output) {
@@ -144,12 +147,14 @@ TEST(Attention, LowPrecisionErrorIsThatOfTheInnerKernel) {
 
     const variable_list torch_x = leaves(at::kDouble);
     const at::Tensor torch_rows = at::scaled_dot_product_attention(
-        at::matmul(exact.gather_query, torch_x[0]).to(dtype), at::matmul(exact.gather_key, torch_x[1]).to(dtype).repeat_interleave(group, 1),
+        at::matmul(exact.gather_query, torch_x[0]).to(dtype),
+        at::matmul(exact.gather_key, torch_x[1]).to(dtype).repeat_interleave(group, 1),
         at::matmul(exact.gather_key, torch_x[2]).to(dtype).repeat_interleave(group, 1), std::nullopt, 0, true, scale);
     const variable_list torchs = with_grads(torch_x, at::matmul(exact.scatter, torch_rows.to(at::kDouble)));
 
     const variable_list our_x = leaves(dtype);
-    const variable_list ours = with_grads(our_x, attention(our_x[0], our_x[1], our_x[2], attention_options(c, trees.scores)));
+    const variable_list ours =
+        with_grads(our_x, attention(our_x[0], our_x[1], our_x[2], attention_options(c, trees.scores)));
     for (size_t i = 0; i < truth.size(); ++i) {
       ASSERT_EQ(ours[i].scalar_type(), dtype);
       const double torch_error = (torchs[i] - truth[i]).abs().max().item<double>();
@@ -160,15 +165,16 @@ TEST(Attention, LowPrecisionErrorIsThatOfTheInnerKernel) {
   });
 }
 
-// ---- Dense -----------------------------------------------------------------------------------------------------------
+// ---- Dense ----
 
 TEST(Attention, DenseAttentionEqualsTheReference) {
-  for_each_case("Attention.dense", 40, {.max_tokens = 200, .max_batch = 2, .max_head_dim = 17}, [](const Case& c, Random& random) {
+  const Limits limits = {.max_tokens = 200, .max_batch = 2, .max_head_dim = 17};
+  for_each_case("Attention.dense", 40, limits, [](const Case& c, Random& random) {
     const Inputs inputs = random_inputs(random, c, at::kDouble);
     const std::optional<double> scale = random.chance(0.5) ? std::optional<double>(random.real(0.01, 1)) : std::nullopt;
     const at::Tensor output = dense_attention(inputs.query, inputs.key, inputs.value, scale);
-    const reference::Array expected = reference::dense_attention(to_array(inputs.query), to_array(inputs.key), to_array(inputs.value),
-                                                                 scale.value_or(default_scale(c)));
+    const reference::Array expected = reference::dense_attention(
+        to_array(inputs.query), to_array(inputs.key), to_array(inputs.value), scale.value_or(default_scale(c)));
     ASSERT_TRUE(within(output, to_tensor(expected), tolerance(1e-12)));
   });
 }
@@ -218,7 +224,7 @@ TEST(Attention, StagesAtOneLevelAreIdentities) {
   EXPECT_TRUE(bit_equal(scatter(inputs.value, tree), inputs.value));
 }
 
-// ---- Causality given the tree ----------------------------------------------------------------------------------------
+// ---- Causality given the tree ----
 
 TEST(Attention, LaterTokensDoNotReachEarlierOutputs) {
   const Limits limits = {.max_tokens = 200, .max_batch = 2, .max_head_dim = 17, .shorter = true, .empty_batch = false};
@@ -238,13 +244,15 @@ TEST(Attention, LaterTokensDoNotReachEarlierOutputs) {
     const at::Tensor output = attention(inputs.query, inputs.key, inputs.value, options);
     const at::Tensor other = attention(changed.query, changed.key, changed.value, options);
     const at::Tensor early = output.slice(2, 0, token + 1);
-    ASSERT_TRUE(within(other.slice(2, 0, token + 1), early, tolerance(64 * roundoff(dtype)))) << "outputs up to " << token;
+    ASSERT_TRUE(within(other.slice(2, 0, token + 1), early, tolerance(64 * roundoff(dtype))))
+        << "outputs up to " << token;
 
     const variable_list grads =
         grad({early}, {inputs.query, inputs.key, inputs.value}, {random_tensor(random, early.sizes(), dtype)});
     for (size_t i = 0; i < 3; ++i) {
       const at::Tensor late = grads[i].slice(2, token + 1);
-      ASSERT_TRUE(late.numel() == 0 || late.eq(0).all().item<bool>()) << "gradient of outputs up to " << token << ", input " << i;
+      ASSERT_TRUE(late.numel() == 0 || late.eq(0).all().item<bool>())
+          << "gradient of outputs up to " << token << ", input " << i;
     }
   });
 }
@@ -270,7 +278,8 @@ TEST(Attention, SurvivesNaNAndInfinity) {
   for_each_case("Attention.survives", 30, {.max_tokens = 200, .shorter = true}, [](const Case& c, Random& random) {
     Inputs inputs = random_inputs(random, c, at::kFloat);
     for (at::Tensor* x : {&inputs.query, &inputs.key, &inputs.value}) {
-      x->masked_fill_(random_tensor(random, x->sizes(), at::kDouble).gt(1), random.chance(0.5) ? NAN : INFINITY).requires_grad_();
+      x->masked_fill_(random_tensor(random, x->sizes(), at::kDouble).gt(1), random.chance(0.5) ? NAN : INFINITY)
+          .requires_grad_();
     }
     AttentionOptions options;
     static_cast<SelectionOptions&>(options) = selection_options(c);
@@ -280,7 +289,7 @@ TEST(Attention, SurvivesNaNAndInfinity) {
   });
 }
 
-// ---- The inner kernel and the rest -----------------------------------------------------------------------------------
+// ---- The inner kernel and the rest ----
 
 TEST(Attention, CallsTheInnerKernelOnce) {
   const Limits limits = {.max_tokens = 200, .shorter = true, .empty_batch = false};
@@ -332,7 +341,8 @@ TEST(Attention, BatchRowsAreIndependent) {
     const at::Tensor all = attention(inputs.query, inputs.key, inputs.value, options);
     const int64_t b = random.integer(0, c.batch - 1);
     const auto row = [&](const at::Tensor& x) { return x.narrow(0, b, 1); };
-    ASSERT_TRUE(within(attention(row(inputs.query), row(inputs.key), row(inputs.value), options), row(all), tolerance(1e-12)));
+    ASSERT_TRUE(
+        within(attention(row(inputs.query), row(inputs.key), row(inputs.value), options), row(all), tolerance(1e-12)));
   });
 }
 

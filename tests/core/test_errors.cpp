@@ -41,10 +41,12 @@ class Errors : public ::testing::Test {
 
 TEST_F(Errors, RetainedLengthIsAsExpected) { ASSERT_EQ(tree.geometry.retained_length(), 38); }
 
-// ---- select ----------------------------------------------------------------------------------------------------------
+// ---- select ----
 
 TEST_F(Errors, SelectChecksRanksAndShapes) {
-  const auto call = [&](const at::Tensor& q, const at::Tensor& k) { return [=] { lighthouse::select(q, k, small_options()); }; };
+  const auto call = [&](const at::Tensor& q, const at::Tensor& k) {
+    return [=] { lighthouse::select(q, k, small_options()); };
+  };
   expect_error(call(zeros({4, 96, 8}), key), {"lighthouse::select", "quer", "[4, 96, 8]"});
   expect_error(call(zeros({1, 2, 4, 96, 8}), key), {"lighthouse::select", "quer", "[1, 2, 4, 96, 8]"});
   expect_error(call(query, zeros({2, 96, 8})), {"lighthouse::select", "key", "[2, 96, 8]"});
@@ -57,7 +59,9 @@ TEST_F(Errors, SelectChecksRanksAndShapes) {
 }
 
 TEST_F(Errors, SelectChecksDtypesAndDevices) {
-  const auto call = [&](const at::Tensor& q, const at::Tensor& k) { return [=] { lighthouse::select(q, k, small_options()); }; };
+  const auto call = [&](const at::Tensor& q, const at::Tensor& k) {
+    return [=] { lighthouse::select(q, k, small_options()); };
+  };
   expect_error(call(query, key.to(at::kDouble)), {"lighthouse::select", "key"});
   expect_error(call(query.to(at::kHalf), key.to(at::kHalf)), {"lighthouse::select", "Half"});
   expect_error(call(query.to(at::kInt), key.to(at::kInt)), {"lighthouse::select", "Int"});
@@ -75,8 +79,9 @@ TEST_F(Errors, SelectChecksOptions) {
   };
   expect_error(call([](auto& o) { o.top_k = 5; }), {"lighthouse::", "top_k", "even", "5"});
   expect_error(call([](auto& o) { o.top_k = 0; }), {"lighthouse::", "top_k", "0"});
-  expect_error(call([](auto& o) { o.top_k = 2, o.num_tiles = 2; }), {"lighthouse::", "2"});                // k < 2 n
-  expect_error(call([](auto& o) { o.top_k = 8, o.num_tiles = 3; }), {"lighthouse::", "num_tiles", "3"});   // n does not divide k / 2
+  expect_error(call([](auto& o) { o.top_k = 2, o.num_tiles = 2; }), {"lighthouse::", "2"});  // k < 2 n
+  expect_error(call([](auto& o) { o.top_k = 8, o.num_tiles = 3; }),
+               {"lighthouse::", "num_tiles", "3"});  // n does not divide k / 2
   expect_error(call([](auto& o) { o.top_k = 14, o.num_tiles = 7; }), {"lighthouse::", "num_tiles", "6", "7"});  // M = 6
   expect_error(call([](auto& o) { o.num_tiles = 0; }), {"lighthouse::", "num_tiles", "0"});
   expect_error(call([](auto& o) { o.pooling_factor = 1; }), {"lighthouse::", "pooling_factor", "1"});
@@ -100,7 +105,7 @@ TEST_F(Errors, SelectChecksScores) {
   expect_error(call(good, at::Tensor()), {"lighthouse::select", "score"});
 }
 
-// ---- gather ----------------------------------------------------------------------------------------------------------
+// ---- gather ----
 
 TEST_F(Errors, GatherChecksItsInputs) {
   const auto call = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
@@ -113,9 +118,12 @@ TEST_F(Errors, GatherChecksItsInputs) {
   expect_error(call(query, key, key.to(at::kDouble)), {"lighthouse::gather", "value"});
   expect_error(call(query.to(at::kHalf), key.to(at::kHalf), key.to(at::kHalf)), {"lighthouse::gather", "Half"});
   // A tree of other sequences: another length, other heads.
-  expect_error(call(zeros({2, 4, 97, 8}), zeros({2, 2, 97, 8}), zeros({2, 2, 97, 8})), {"lighthouse::gather", "96", "97"});
-  expect_error(call(zeros({3, 4, 96, 8}), zeros({3, 2, 96, 8}), zeros({3, 2, 96, 8})), {"lighthouse::gather", "nodes", "3"});
-  expect_error(call(zeros({2, 4, 96, 8}), zeros({2, 4, 96, 8}), zeros({2, 4, 96, 8})), {"lighthouse::gather", "nodes", "4"});
+  expect_error(call(zeros({2, 4, 97, 8}), zeros({2, 2, 97, 8}), zeros({2, 2, 97, 8})),
+               {"lighthouse::gather", "96", "97"});
+  expect_error(call(zeros({3, 4, 96, 8}), zeros({3, 2, 96, 8}), zeros({3, 2, 96, 8})),
+               {"lighthouse::gather", "nodes", "3"});
+  expect_error(call(zeros({2, 4, 96, 8}), zeros({2, 4, 96, 8}), zeros({2, 4, 96, 8})),
+               {"lighthouse::gather", "nodes", "4"});
 }
 
 TEST_F(Errors, GatherChecksTheTree) {
@@ -127,7 +135,7 @@ TEST_F(Errors, GatherChecksTheTree) {
   expect_error(call(tree.nodes[0]), {"lighthouse::gather", "nodes"});
 }
 
-// ---- scatter ---------------------------------------------------------------------------------------------------------
+// ---- scatter ----
 
 TEST_F(Errors, ScatterChecksItsInputs) {
   const auto call = [&](const at::Tensor& output) { return [=, this] { lighthouse::scatter(output, tree); }; };
@@ -136,11 +144,14 @@ TEST_F(Errors, ScatterChecksItsInputs) {
   expect_error(call(zeros({2, 3, 38, 8})), {"lighthouse::scatter", "3"});
   expect_error(call(zeros({1, 4, 38, 8})), {"lighthouse::scatter", "1"});
   expect_error(call(zeros({2, 4, 38, 8}, at::kHalf)), {"lighthouse::scatter", "Half"});
-  expect_error([&] { lighthouse::scatter(zeros({2, 4, 38, 8}), Tree{tree.nodes.slice(2, 1), tree.geometry}); },
-               {"lighthouse::scatter", "nodes"});
+  expect_error(
+      [&] {
+        lighthouse::scatter(zeros({2, 4, 38, 8}), Tree{tree.nodes.slice(2, 1), tree.geometry});
+      },
+      {"lighthouse::scatter", "nodes"});
 }
 
-// ---- attention -------------------------------------------------------------------------------------------------------
+// ---- attention ----
 
 TEST_F(Errors, AttentionChecksItsInputs) {
   AttentionOptions options;
@@ -162,7 +173,8 @@ TEST_F(Errors, AttentionChecksOptionsWhenDense) {
   options.top_k = 4096;
   options.cover_prefix = false;
   options.causal_selection = true;
-  expect_error([&] { lighthouse::attention(query, key, key, options); }, {"lighthouse::", "cover_prefix", "causal_selection"});
+  expect_error([&] { lighthouse::attention(query, key, key, options); },
+               {"lighthouse::", "cover_prefix", "causal_selection"});
 }
 
 TEST_F(Errors, AttentionChecksTheInnerKernelsOutput) {

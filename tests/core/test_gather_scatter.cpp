@@ -3,6 +3,10 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <set>
 
 #include "tensors.h"
 
@@ -17,17 +21,19 @@ const std::vector<at::ScalarType> kDtypes = {at::kFloat, at::kBFloat16, at::kDou
 /// Accumulation is in float32, or in float64 for float64 (section 2).
 double accumulation_roundoff(at::ScalarType dtype) { return std::min(roundoff(at::kFloat), roundoff(dtype)); }
 
-/// actual = matrix x, but for what rounding may do: a sum of m products in any order is off by at most (m + 2) roundoffs of
-/// the sum of magnitudes, and the result is rounded once to its dtype.
+/// actual = matrix x, but for what rounding may do: a sum of m products in any order is off by at most (m + 2)
+/// roundoffs of the sum of magnitudes, and the result is rounded once to its dtype.
 ::testing::AssertionResult equals_product(const at::Tensor& actual, const at::Tensor& matrix, const at::Tensor& x) {
   const at::Tensor exact = at::matmul(matrix, x.to(at::kDouble));
   const at::Tensor terms = matrix.ne(0).sum(-1, true).to(at::kDouble);
   const at::Tensor magnitude = at::matmul(matrix.abs(), x.to(at::kDouble).abs());
   const at::ScalarType dtype = actual.scalar_type();
-  if (dtype != x.scalar_type()) return ::testing::AssertionFailure() << "dtype " << actual.toString() << " from " << x.toString();
+  if (dtype != x.scalar_type())
+    return ::testing::AssertionFailure() << "dtype " << actual.toString() << " from " << x.toString();
   // float64 is held against another float64 sum: twice.
   const double doubled = dtype == at::kDouble ? 2 : 1;
-  const at::Tensor bound = (terms + 2) * magnitude * (doubled * accumulation_roundoff(dtype)) + exact.abs() * (1.01 * roundoff(dtype));
+  const at::Tensor bound =
+      (terms + 2) * magnitude * (doubled * accumulation_roundoff(dtype)) + exact.abs() * (1.01 * roundoff(dtype));
   return within(actual, exact, bound);
 }
 
@@ -49,7 +55,7 @@ std::vector<int64_t> gathered_sizes(const Case& c, int64_t heads) {
   return {c.batch, heads, c.geometry().retained_length(), c.head_dim};
 }
 
-// ---- Values ----------------------------------------------------------------------------------------------------------
+// ---- Values ----
 
 TEST(GatherScatter, ValuesAndGradientsEqualTheMatrices) {
   const Limits limits = {.max_tokens = 300, .max_batch = 2, .empty_batch = false};
@@ -81,18 +87,22 @@ TEST(GatherScatter, ValuesAndGradientsEqualTheMatrices) {
     ASSERT_TRUE(equals_product(grads[1], matrices.gather_key.mT(), gathered_grads[1])) << "gather backward, key";
     ASSERT_TRUE(equals_product(grads[2], matrices.gather_key.mT(), gathered_grads[2])) << "gather backward, value";
 
-    const at::Tensor rows = with_layout(random_tensor(random, pooled_query, dtype), random.integer(0, kLayouts - 1)).requires_grad_();
+    const at::Tensor rows =
+        with_layout(random_tensor(random, pooled_query, dtype), random.integer(0, kLayouts - 1)).requires_grad_();
     poison({inputs.query.sizes()}, dtype);
     const at::Tensor output = scatter(rows, trees.tree);
     ASSERT_TRUE(equals_product(output, matrices.scatter, rows.detach())) << "scatter";
 
-    const at::Tensor output_grad = with_layout(random_tensor(random, output.sizes(), dtype), random.integer(0, kLayouts - 1));
+    const at::Tensor output_grad =
+        with_layout(random_tensor(random, output.sizes(), dtype), random.integer(0, kLayouts - 1));
     poison({pooled_query}, dtype);
-    ASSERT_TRUE(equals_product(grad({output}, {rows}, {output_grad})[0], matrices.scatter.mT(), output_grad)) << "scatter backward";
+    ASSERT_TRUE(equals_product(grad({output}, {rows}, {output_grad})[0], matrices.scatter.mT(), output_grad))
+        << "scatter backward";
   });
 }
 
-// Section 6: at most one entry per level, added in float32 from the coarsest level down, rounded once. One way to round.
+// Section 6: at most one entry per level, added in float32 from the coarsest level down, rounded once. One way to
+// round.
 TEST(GatherScatter, ScatterAddsCoarseToFineAndRoundsOnce) {
   const Limits limits = {.max_tokens = 300, .max_head_dim = 20};
   for_each_case("GatherScatter.order of addition", 100, limits, [](const Case& c, Random& random) {
@@ -122,27 +132,29 @@ TEST(GatherScatter, ScatterAddsCoarseToFineAndRoundsOnce) {
 }
 
 TEST(GatherScatter, Adjoint) {
-  for_each_case("GatherScatter.adjoint", 150, {.max_batch = 2, .max_head_dim = 20, .empty_batch = false}, [](const Case& c, Random& random) {
-    const Trees trees = random_trees(random, c);
-    Inputs inputs = random_inputs(random, c, at::kDouble);
-    for (at::Tensor* x : {&inputs.query, &inputs.key, &inputs.value}) x->requires_grad_();
-    const Gathered gathered = gather(inputs.query, inputs.key, inputs.value, trees.tree);
-    const variable_list outputs = {gathered.query, gathered.key, gathered.value};
-    variable_list y;
-    for (const at::Tensor& output : outputs) y.push_back(random_tensor(random, output.sizes(), at::kDouble));
-    const variable_list x = {inputs.query, inputs.key, inputs.value};
-    const variable_list adjoint = grad(outputs, x, y);
-    const double tolerance = 1e-13 * static_cast<double>(c.batch * c.heads * (c.num_tokens + 1) * c.head_dim);
-    for (size_t i = 0; i < 3; ++i) {
-      const double forward = (outputs[i] * y[i]).sum().item<double>();
-      ASSERT_NEAR(forward, (x[i] * adjoint[i]).sum().item<double>(), tolerance) << "gather, input " << i;
-    }
-    const at::Tensor rows = random_tensor(random, gathered.query.sizes(), at::kDouble).requires_grad_();
-    const at::Tensor output = scatter(rows, trees.tree);
-    const at::Tensor z = random_tensor(random, output.sizes(), at::kDouble);
-    const at::Tensor rows_grad = grad({output}, {rows}, {z})[0];
-    ASSERT_NEAR((output * z).sum().item<double>(), (rows * rows_grad).sum().item<double>(), tolerance) << "scatter";
-  });
+  for_each_case(
+      "GatherScatter.adjoint", 150, {.max_batch = 2, .max_head_dim = 20, .empty_batch = false},
+      [](const Case& c, Random& random) {
+        const Trees trees = random_trees(random, c);
+        Inputs inputs = random_inputs(random, c, at::kDouble);
+        for (at::Tensor* x : {&inputs.query, &inputs.key, &inputs.value}) x->requires_grad_();
+        const Gathered gathered = gather(inputs.query, inputs.key, inputs.value, trees.tree);
+        const variable_list outputs = {gathered.query, gathered.key, gathered.value};
+        variable_list y;
+        for (const at::Tensor& output : outputs) y.push_back(random_tensor(random, output.sizes(), at::kDouble));
+        const variable_list x = {inputs.query, inputs.key, inputs.value};
+        const variable_list adjoint = grad(outputs, x, y);
+        const double tolerance = 1e-13 * static_cast<double>(c.batch * c.heads * (c.num_tokens + 1) * c.head_dim);
+        for (size_t i = 0; i < 3; ++i) {
+          const double forward = (outputs[i] * y[i]).sum().item<double>();
+          ASSERT_NEAR(forward, (x[i] * adjoint[i]).sum().item<double>(), tolerance) << "gather, input " << i;
+        }
+        const at::Tensor rows = random_tensor(random, gathered.query.sizes(), at::kDouble).requires_grad_();
+        const at::Tensor output = scatter(rows, trees.tree);
+        const at::Tensor z = random_tensor(random, output.sizes(), at::kDouble);
+        const at::Tensor rows_grad = grad({output}, {rows}, {z})[0];
+        ASSERT_NEAR((output * z).sum().item<double>(), (rows * rows_grad).sum().item<double>(), tolerance) << "scatter";
+      });
 }
 
 // Section 7. Scattering ones counts the contributions.
@@ -159,11 +171,13 @@ TEST(GatherScatter, EveryPositionIsCovered) {
     at::Tensor expected = at::zeros({c.batch, c.heads, c.num_tokens, c.head_dim}, at::kFloat);
     for (int64_t row = 0; row < c.batch * c.heads; ++row) {
       const int64_t h = row % c.heads;
-      const auto& selection = trees.selections[static_cast<size_t>(row / c.heads * c.key_heads + h / (c.heads / c.key_heads))];
+      const auto& selection =
+          trees.selections[static_cast<size_t>(row / c.heads * c.key_heads + h / (c.heads / c.key_heads))];
       std::vector<float> contributions(static_cast<size_t>(c.num_tokens));
       for (size_t rank = 0; rank < selection.order.size(); ++rank) {
         if (!selection.writes[rank]) continue;
-        for (const int64_t token : pyramid.write_tokens(selection.order[rank])) ++contributions[static_cast<size_t>(token)];
+        for (const int64_t token : pyramid.write_tokens(selection.order[rank]))
+          ++contributions[static_cast<size_t>(token)];
       }
       expected[row / c.heads][h].copy_(at::tensor(contributions).unsqueeze(-1).expand({c.num_tokens, c.head_dim}));
     }
@@ -191,11 +205,12 @@ TEST(GatherScatter, MixedRequiresGrad) {
     const Gathered gathered = gather(inputs.query, inputs.key, inputs.value, trees.tree);
     const variable_list grads = grad({gathered.query.sum() + gathered.key.sum() + gathered.value.sum()}, wanted);
     const at::Tensor expected = operators(c, trees.selections).gather_query.mT().sum(-1, true).expand_as(inputs.query);
-    for (const at::Tensor& gradient : grads) EXPECT_TRUE(within(gradient, expected, at::scalar_tensor(1e-12, at::kDouble)));
+    for (const at::Tensor& gradient : grads)
+      EXPECT_TRUE(within(gradient, expected, at::scalar_tensor(1e-12, at::kDouble)));
   }
 }
 
-// ---- Bits ------------------------------------------------------------------------------------------------------------
+// ---- Bits ----
 
 struct Everything {
   std::vector<at::Tensor> tensors;  // outputs, then gradients, of gather and scatter
@@ -210,14 +225,17 @@ Everything run_all(const Inputs& given, const at::Tensor& rows_in, const variabl
   const Gathered gathered = gather(x[0], x[1], x[2], tree);
   const at::Tensor output = scatter(rows, tree);
   poison({rows.sizes(), given.query.sizes(), given.key.sizes()}, dtype);
-  const variable_list input_grads = grad({gathered.query, gathered.key, gathered.value}, x, {grads_in[0], grads_in[1], grads_in[2]});
+  const variable_list input_grads =
+      grad({gathered.query, gathered.key, gathered.value}, x, {grads_in[0], grads_in[1], grads_in[2]});
   const at::Tensor rows_grad = grad({output}, {rows}, {grads_in[3]})[0];
-  return {{gathered.query, gathered.key, gathered.value, output, input_grads[0], input_grads[1], input_grads[2], rows_grad}};
+  return {{gathered.query, gathered.key, gathered.value, output, input_grads[0], input_grads[1], input_grads[2],
+           rows_grad}};
 }
 
 void expect_same_bits(const Everything& left, const Everything& right) {
   for (size_t i = 0; i < left.tensors.size(); ++i) {
-    ASSERT_TRUE(bit_equal(left.tensors[i], right.tensors[i])) << "tensor " << i << " of gather, scatter, their gradients";
+    ASSERT_TRUE(bit_equal(left.tensors[i], right.tensors[i]))
+        << "tensor " << i << " of gather, scatter, their gradients";
   }
 }
 
@@ -285,10 +303,12 @@ TEST(GatherScatter, ExpandedInputs) {
   for_each_case("GatherScatter.expanded", 40, {.max_batch = 2, .max_head_dim = 33}, [](const Case& c, Random& random) {
     const at::ScalarType dtype = random.pick(kDtypes);
     const Trees trees = random_trees(random, c);
-    const Inputs inputs = {
-        random_tensor(random, {1, 1, c.num_tokens, c.head_dim}, dtype).expand({c.batch, c.heads, c.num_tokens, c.head_dim}),
-        random_tensor(random, {c.batch, c.key_heads, 1, c.head_dim}, dtype).expand({c.batch, c.key_heads, c.num_tokens, c.head_dim}),
-        random_tensor(random, {c.batch, 1, c.num_tokens, 1}, dtype).expand({c.batch, c.key_heads, c.num_tokens, c.head_dim})};
+    const Inputs inputs = {random_tensor(random, {1, 1, c.num_tokens, c.head_dim}, dtype)
+                               .expand({c.batch, c.heads, c.num_tokens, c.head_dim}),
+                           random_tensor(random, {c.batch, c.key_heads, 1, c.head_dim}, dtype)
+                               .expand({c.batch, c.key_heads, c.num_tokens, c.head_dim}),
+                           random_tensor(random, {c.batch, 1, c.num_tokens, 1}, dtype)
+                               .expand({c.batch, c.key_heads, c.num_tokens, c.head_dim})};
     const at::Tensor rows = random_tensor(random, {1, 1, 1, c.head_dim}, dtype).expand(gathered_sizes(c, c.heads));
     const at::Tensor one = random_tensor(random, {1, 1, 1, 1}, dtype);
     const variable_list grads = {one.expand(rows.sizes()), one.expand(gathered_sizes(c, c.key_heads)),
@@ -296,7 +316,8 @@ TEST(GatherScatter, ExpandedInputs) {
     variable_list whole_grads;
     for (const at::Tensor& x : grads) whole_grads.push_back(x.contiguous());
     const Inputs whole = {inputs.query.contiguous(), inputs.key.contiguous(), inputs.value.contiguous()};
-    expect_same_bits(run_all(whole, rows.contiguous(), whole_grads, trees.tree), run_all(inputs, rows, grads, trees.tree));
+    expect_same_bits(run_all(whole, rows.contiguous(), whole_grads, trees.tree),
+                     run_all(inputs, rows, grads, trees.tree));
   });
 }
 
@@ -320,7 +341,49 @@ TEST(GatherScatter, BatchRowsAreIndependent) {
   });
 }
 
-// ---- NaN and infinities ----------------------------------------------------------------------------------------------
+// What the test below runs once per instruction set, each in a process of its own: they are chosen at the first call.
+TEST(Bits, DISABLED_Fingerprint) {
+  uint64_t hash = 14695981039346656037ULL;
+  const auto add = [&](const at::Tensor& tensor) {
+    const at::Tensor bytes = tensor.detach().contiguous();
+    const auto* data = static_cast<const uint8_t*>(bytes.const_data_ptr());
+    for (size_t i = 0; i < bytes.nbytes(); ++i) hash = (hash ^ data[i]) * 1099511628211ULL;
+  };
+  const Limits limits = {.max_tokens = 300, .max_batch = 2, .max_key_heads = 2, .max_group = 2};
+  for_each_case("Bits.fingerprint", 30, limits, [&](const Case& c, Random& random) {
+    for (const at::ScalarType dtype : kDtypes) {
+      const Inputs inputs = random_inputs(random, c, dtype);
+      const Tree tree = select(inputs.query, inputs.key, selection_options(c));
+      const at::Tensor rows = random_tensor(random, gathered_sizes(c, c.heads), dtype);
+      const variable_list grads = {rows, random_tensor(random, gathered_sizes(c, c.key_heads), dtype),
+                                   random_tensor(random, gathered_sizes(c, c.key_heads), dtype), inputs.query};
+      add(tree.nodes);
+      for (const at::Tensor& tensor : run_all(inputs, rows, grads, tree).tensors) add(tensor);
+    }
+  });
+  std::cout << "fingerprint " << hash << std::endl;
+}
+
+TEST(Bits, InstructionSetsGiveTheSame) {
+  std::set<std::string> fingerprints;
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  for (const char* isa : {"baseline", "avx2", "avx512"}) {
+    // Without GTEST_OUTPUT, or the child would write over this program's results.
+    const std::string command = "env -u GTEST_OUTPUT LIGHTHOUSE_CPU_ISA=" + std::string(isa) + " '" + program +
+                                "' --gtest_also_run_disabled_tests --gtest_filter=Bits.DISABLED_Fingerprint";
+    FILE* pipe = popen(command.c_str(), "r");
+    ASSERT_NE(pipe, nullptr);
+    std::string output;
+    for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) output += static_cast<char>(c);
+    ASSERT_EQ(pclose(pipe), 0) << output;
+    const size_t at = output.find("fingerprint ");
+    ASSERT_NE(at, std::string::npos) << output;
+    fingerprints.insert(output.substr(at, output.find('\n', at) - at));
+  }
+  EXPECT_EQ(fingerprints.size(), 1U) << ::testing::PrintToString(fingerprints);
+}
+
+// ---- NaN and infinities ----
 
 /// Elements where a row of `matrix` has a weight on a marked row of x. marked: [B, heads, rows, D] bool.
 at::Tensor reached(const at::Tensor& matrix, const at::Tensor& marked) {
@@ -348,7 +411,7 @@ TEST(GatherScatter, NaNReachesItsOwnOutputsOnly) {
     const at::Tensor pool = matrices.gather_query;
     const at::Tensor key_pool = matrices.gather_key;
     const std::vector<std::pair<at::Tensor, at::Tensor>> expected = {
-        {pool, inputs.query}, {key_pool, inputs.key}, {key_pool, inputs.value}, {matrices.scatter, rows},
+        {pool, inputs.query},  {key_pool, inputs.key},    {key_pool, inputs.value},  {matrices.scatter, rows},
         {pool.mT(), grads[0]}, {key_pool.mT(), grads[1]}, {key_pool.mT(), grads[2]}, {matrices.scatter.mT(), grads[3]}};
     for (size_t i = 0; i < expected.size(); ++i) {
       const auto& [matrix, x] = expected[i];
@@ -380,7 +443,7 @@ TEST(GatherScatter, RowsThatDoNotWriteAreDropped) {
   EXPECT_GT(silent_rows, 0);
 }
 
-// ---- Small and empty -------------------------------------------------------------------------------------------------
+// ---- Small and empty ----
 
 TEST(GatherScatter, EmptyAndTiny) {
   for (const at::ScalarType dtype : kDtypes) {

@@ -23,7 +23,8 @@ std::vector<int64_t> enumerate(TokenRange range) {
 
 Entry entry(Window window) { return {window.level, window.index}; }
 
-PyramidOptions options(int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles = {}) {
+PyramidOptions options(int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                       std::optional<int64_t> num_tiles = {}) {
   PyramidOptions result;
   result.num_levels = num_levels;
   result.pooling_factor = pooling_factor;
@@ -32,7 +33,7 @@ PyramidOptions options(int64_t num_levels, int64_t pooling_factor, int64_t top_k
   return result;
 }
 
-// ---- Geometry against enumeration ------------------------------------------------------------------------------------
+// ---- Geometry against enumeration ----
 
 TEST(Geometry, LevelsWindowsAndFlatIndices) {
   for_each_case("Geometry.levels", 200, {}, [](const Case& c, Random&) {
@@ -75,7 +76,8 @@ TEST(Geometry, WriteRangesAndTheirInverse) {
     std::map<std::pair<int64_t, int64_t>, int64_t> writer;  // (level, token) -> window
     for (const Window window : pyramid.windows) {
       const std::vector<int64_t> tokens = pyramid.write_tokens(window);
-      ASSERT_EQ(enumerate(geometry.write_range(entry(window))), tokens) << "level " << window.level << " window " << window.index;
+      ASSERT_EQ(enumerate(geometry.write_range(entry(window))), tokens)
+          << "level " << window.level << " window " << window.index;
       for (const int64_t token : tokens) {
         // Section 6: per level at most one entry writes to a token.
         ASSERT_TRUE(writer.emplace(std::pair{window.level, token}, window.index).second);
@@ -116,14 +118,15 @@ TEST(Geometry, TilesAndRetainedLength) {
         return root >= begin && root < begin + coarsest;
       };
       for (int64_t level = 1; level < c.options.num_levels; ++level) {
-        const auto expanded = std::count_if(selection.expanded.begin(), selection.expanded.end(), [&](const auto& item) {
-          return item.first.level == level && in_tile(item.first);
-        });
+        const auto expanded =
+            std::count_if(selection.expanded.begin(), selection.expanded.end(),
+                          [&](const auto& item) { return item.first.level == level && in_tile(item.first); });
         ASSERT_EQ(geometry.tile_expanded(coarsest, level), expanded) << "tile " << tile << " level " << level;
       }
       const auto first = std::find_if(selection.order.begin(), selection.order.end(), in_tile);
       ASSERT_EQ(geometry.tile_rank(tile), coarsest == 0 ? 0 : first - selection.order.begin());
-      ASSERT_EQ(geometry.tile_retained(coarsest), std::count_if(selection.order.begin(), selection.order.end(), in_tile));
+      ASSERT_EQ(geometry.tile_retained(coarsest),
+                std::count_if(selection.order.begin(), selection.order.end(), in_tile));
       begin += coarsest;
     }
     ASSERT_EQ(geometry.tile_begin(pyramid.num_tiles), pyramid.num_coarsest);
@@ -131,7 +134,7 @@ TEST(Geometry, TilesAndRetainedLength) {
   });
 }
 
-// ---- Geometry: values to know ----------------------------------------------------------------------------------------
+// ---- Geometry: values to know ----
 
 TEST(Geometry, TheUsualSizes) {
   // S = N / p^(L-1) + (L-1) p k.
@@ -212,8 +215,8 @@ TEST(Geometry, RefusesImpossibleOptionsByName) {
       {100, options(3, 4, 7), {"top_k", "even", "7"}},
       {100, options(3, 4, 0), {"top_k", "0"}},
       {100, options(3, 4, -8), {"top_k", "-8"}},
-      {100, options(3, 4, 4, 3), {"num_tiles", "3"}},   // n does not divide k / 2
-      {100, options(3, 4, 2, 2), {"2"}},                // k < 2 n
+      {100, options(3, 4, 4, 3), {"num_tiles", "3"}},  // n does not divide k / 2
+      {100, options(3, 4, 2, 2), {"2"}},               // k < 2 n
       {100, options(3, 4, 12, 0), {"num_tiles", "0"}},
       {100, options(3, 4, 12, -1), {"num_tiles", "-1"}},
       {100, options(3, 4, 14, 7), {"num_tiles", "6", "7"}},  // M = 6
@@ -225,13 +228,14 @@ TEST(Geometry, RefusesImpossibleOptionsByName) {
       ADD_FAILURE() << "accepted: " << geometry;
     } catch (const std::invalid_argument& error) {
       for (const std::string& word : bad.named) {
-        EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << "'" << word << "' not in: " << error.what();
+        EXPECT_NE(std::string(error.what()).find(word), std::string::npos)
+            << "'" << word << "' not in: " << error.what();
       }
     }
   }
 }
 
-// ---- The reference itself --------------------------------------------------------------------------------------------
+// ---- The reference itself ----
 
 // N = 9, L = 3, p = 2, k = 2: F = 4, M = 2, T = 1, one tile, b = 2.
 TEST(Reference, WorkedExample) {
@@ -239,16 +243,22 @@ TEST(Reference, WorkedExample) {
   ASSERT_EQ(pyramid.windows.size(), 9U + 4U + 2U);
   // Coarsest: |C| = 2 = b, both expanded. Level 1: windows 0..3 compete; 0 by the prefix rule, 2 by its key score.
   const Selection selection = reference::select(pyramid, {0, 0, 0, 0, 0, 0, 9, 9, 0}, {0, 0, 1, 0, 0, 2, 0, 0, 9});
-  const std::vector<Window> order = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {0, 4}, {0, 5}, {1, 2}, {1, 3}, {2, 1}, {0, 8}};
+  const std::vector<Window> order = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {0, 4},
+                                     {0, 5}, {1, 2}, {1, 3}, {2, 1}, {0, 8}};
   EXPECT_EQ(selection.order, order);
 }
 
 // The same under 4b. Level 1: window 0 is first by rule; then by keys 2, whose children therefore do not write.
 TEST(Reference, WorkedExampleOfCausalSelection) {
-  const Pyramid pyramid(
-      9, {.num_levels = 3, .pooling_factor = 2, .top_k = 2, .num_tiles = 1, .cover_prefix = true, .causal_selection = true});
+  const Pyramid pyramid(9, {.num_levels = 3,
+                            .pooling_factor = 2,
+                            .top_k = 2,
+                            .num_tiles = 1,
+                            .cover_prefix = true,
+                            .causal_selection = true});
   const Selection selection = reference::select(pyramid, {0, 0, 0, 0, 0, 0, 9, 9, 0}, {0, 0, 1, 0, 0, 2, 0, 0, 9});
-  const std::vector<Window> order = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {0, 4}, {0, 5}, {1, 2}, {1, 3}, {2, 1}, {0, 8}};
+  const std::vector<Window> order = {{0, 0}, {0, 1}, {1, 0}, {1, 1}, {2, 0}, {0, 4},
+                                     {0, 5}, {1, 2}, {1, 3}, {2, 1}, {0, 8}};
   const std::vector<bool> writes = {true, true, true, true, true, false, false, true, true, true, true};
   EXPECT_EQ(selection.order, order);
   EXPECT_EQ(selection.writes, writes);

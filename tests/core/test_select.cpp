@@ -28,7 +28,8 @@ at::Tensor reference_norm_scores(const Case& c, const at::Tensor& x) {
       for (int64_t member = 0; member < group; ++member) {
         vectors.emplace_back();
         for (int64_t token = 0; token < c.num_tokens; ++token) {
-          const auto begin = array.values.begin() + ((b * array.heads + head * group + member) * c.num_tokens + token) * c.head_dim;
+          const auto begin =
+              array.values.begin() + ((b * array.heads + head * group + member) * c.num_tokens + token) * c.head_dim;
           vectors.back().emplace_back(begin, begin + c.head_dim);
         }
       }
@@ -70,8 +71,8 @@ TEST(Select, NormsEqualTheReference) {
     }
     const at::Tensor query_scores = reference_norm_scores(c, query);
     const at::Tensor key_scores = reference_norm_scores(c, key);
-    const Tree tree = select(with_layout(query, random.integer(0, kLayouts - 1)), with_layout(key, random.integer(0, kLayouts - 1)),
-                             selection_options(c));
+    const Tree tree = select(with_layout(query, random.integer(0, kLayouts - 1)),
+                             with_layout(key, random.integer(0, kLayouts - 1)), selection_options(c));
     expect_same_tree(c, tree, reference_selections(c, query_scores, key_scores));
   });
 }
@@ -139,13 +140,14 @@ TEST(Select, SizesAreStaticAndWritersIgnoreKeys) {
       }
     }
     for (int64_t b = 0; c.options.causal_selection && b < c.batch; ++b) {
-      for (int64_t head = 0; head < c.key_heads; ++head) ASSERT_EQ(writers(first, b, head), writers(other_keys, b, head));
+      for (int64_t head = 0; head < c.key_heads; ++head)
+        ASSERT_EQ(writers(first, b, head), writers(other_keys, b, head));
     }
   });
 }
 
-// What reaches a tile's tree: no token after the tile; under causal selection, for the queries, not even its last level-1
-// window. So the trees of tiles 0..t, which are a prefix of the gathered sequence, do not change.
+// What reaches a tile's tree: no token after the tile; under causal selection, for the queries, not even its last
+// level-1 window. So the trees of tiles 0..t, which are a prefix of the gathered sequence, do not change.
 TEST(Select, LaterScoresLeaveEarlierTilesAlone) {
   for_each_case("Select.later scores", 150, {.empty_batch = false}, [](const Case& c, Random& random) {
     const Geometry geometry = c.geometry();
@@ -167,12 +169,13 @@ TEST(Select, LaterScoresLeaveEarlierTilesAlone) {
   });
 }
 
-// Section 4b: the window before, across tile borders. All the query score there is lies in the last window of tile 0, so
-// the first window of tile 1 wins its tile's query half.
+// Section 4b: the window before, across tile borders. All the query score there is lies in the last window of tile 0,
+// so the first window of tile 1 wins its tile's query half.
 TEST(Select, CausalQueryScoreCrossesTileBorders) {
   Case c;
   c.num_tokens = 64;
-  c.options = {.num_levels = 2, .pooling_factor = 4, .top_k = 4, .num_tiles = 2, .cover_prefix = true, .causal_selection = true};
+  c.options = {
+      .num_levels = 2, .pooling_factor = 4, .top_k = 4, .num_tiles = 2, .cover_prefix = true, .causal_selection = true};
   at::Tensor query_scores = at::zeros({1, 1, 64}, at::kFloat);
   query_scores[0][0][31] = 1;  // window 7, the last of tile 0
   at::Tensor key_scores = at::zeros({1, 1, 64}, at::kFloat);
@@ -194,8 +197,8 @@ TEST(Select, BatchRowsAndHeadsAreIndependent) {
     const int64_t b = random.integer(0, c.batch - 1);
     const int64_t head = random.integer(0, c.key_heads - 1);
     const int64_t group = c.heads / c.key_heads;
-    const Tree one = select(inputs.query.narrow(0, b, 1).narrow(1, head * group, group), inputs.key.narrow(0, b, 1).narrow(1, head, 1),
-                            selection_options(c));
+    const Tree one = select(inputs.query.narrow(0, b, 1).narrow(1, head * group, group),
+                            inputs.key.narrow(0, b, 1).narrow(1, head, 1), selection_options(c));
     ASSERT_TRUE(bit_equal(all.nodes.narrow(0, b, 1).narrow(1, head, 1), one.nodes));
     ASSERT_TRUE(bit_equal(all.entries().narrow(0, b, 1).narrow(1, head, 1), one.entries()));
   });
@@ -224,10 +227,10 @@ TEST(Select, LayoutsThreadsAndRunsGiveTheSameBits) {
 // A head that is the same for all (stride 0) is as good as its copies.
 TEST(Select, ExpandedInputs) {
   for_each_case("Select.expanded", 30, {}, [](const Case& c, Random& random) {
-    const at::Tensor query =
-        grid_tensor(random, {1, 1, c.num_tokens, c.head_dim}, at::kFloat).expand({c.batch, c.heads, c.num_tokens, c.head_dim});
-    const at::Tensor key =
-        grid_tensor(random, {c.batch, 1, c.num_tokens, 1}, at::kFloat).expand({c.batch, c.key_heads, c.num_tokens, c.head_dim});
+    const at::Tensor query = grid_tensor(random, {1, 1, c.num_tokens, c.head_dim}, at::kFloat)
+                                 .expand({c.batch, c.heads, c.num_tokens, c.head_dim});
+    const at::Tensor key = grid_tensor(random, {c.batch, 1, c.num_tokens, 1}, at::kFloat)
+                               .expand({c.batch, c.key_heads, c.num_tokens, c.head_dim});
     const Tree tree = select(query, key, selection_options(c));
     ASSERT_TRUE(bit_equal(tree.nodes, select(query.contiguous(), key.contiguous(), selection_options(c)).nodes));
   });

@@ -112,7 +112,7 @@ def test_trains_and_generates(tmp_path):
     assert sorted(p.name for p in run.iterdir()) == ["config.toml", "metrics.jsonl", "model.safetensors"]
     assert "Lighthouse val. loss" in trained.stdout and "left" in trained.stderr
     again = program("train", config, *arguments)
-    assert again.returncode == 1 and "holds a run already" in again.stderr
+    assert again.returncode == 1 and "holds config.toml already" in again.stderr
     generated = program("generate", str(run), "--prompt", "abc", "--max-new-tokens", "5")
     assert generated.returncode == 0 and generated.stdout.startswith("abc")
 

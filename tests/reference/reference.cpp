@@ -7,7 +7,7 @@
 
 namespace lighthouse::reference {
 
-// ---- 1 Symbols -----------------------------------------------------------------------------------------------------
+// ---- 1 Symbols ----
 
 namespace {
 
@@ -94,7 +94,7 @@ std::vector<int64_t> Pyramid::write_tokens(Window window) const {
   return result;
 }
 
-// ---- 3 Score -------------------------------------------------------------------------------------------------------
+// ---- 3 Score ----
 
 namespace {
 
@@ -126,7 +126,7 @@ float window_score(const Pyramid& pyramid, const std::vector<float>& token_score
   return score;
 }
 
-// ---- 4 Select, 4b Causal selection ---------------------------------------------------------------------------------
+// ---- 4 Select, 4b Causal selection ----
 
 bool ranks_before(std::pair<float, int64_t> left, std::pair<float, int64_t> right) {
   if (std::isnan(left.first) != std::isnan(right.first)) return std::isnan(right.first);
@@ -222,7 +222,7 @@ std::pair<int64_t, int64_t> sort_key(const Pyramid& pyramid, Window window, bool
   return expanded ? std::pair{(window.index + 1) * size - 1, window.level} : std::pair{window.index * size, int64_t{0}};
 }
 
-// ---- 6 Gather, attend, scatter -------------------------------------------------------------------------------------
+// ---- 6 Gather, attend, scatter ----
 
 Matrix gather_matrix(const Pyramid& pyramid, const Selection& selection) {
   const auto length = static_cast<int64_t>(selection.order.size());
@@ -259,7 +259,10 @@ std::vector<Matrix> scatter_matrices(const Pyramid& pyramid, const std::vector<S
 }
 
 Array::Array(int64_t batch_in, int64_t heads_in, int64_t rows_in, int64_t head_dim_in)
-    : batch(batch_in), heads(heads_in), rows(rows_in), head_dim(head_dim_in),
+    : batch(batch_in),
+      heads(heads_in),
+      rows(rows_in),
+      head_dim(head_dim_in),
       values(static_cast<size_t>(batch_in * heads_in * rows_in * head_dim_in)) {}
 
 double& Array::at(int64_t b, int64_t h, int64_t r, int64_t d) {

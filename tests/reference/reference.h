@@ -35,12 +35,12 @@ struct Pyramid {
   Pyramid(int64_t num_tokens, const Options& options);
 
   Options options;
-  int64_t num_tokens = 0;            // N
-  int64_t num_coarsest = 0;          // M
-  int64_t num_tiles = 1;             // n
-  int64_t budget = 0;                // b = k / n
-  std::vector<Window> windows;       // every entry, in the order of the flat index
-  std::vector<int64_t> tail_tokens;  // the T tokens under no coarsest window
+  int64_t num_tokens = 0;                  // N
+  int64_t num_coarsest = 0;                // M
+  int64_t num_tiles = 1;                   // n
+  int64_t budget = 0;                      // b = k / n
+  std::vector<Window> windows;             // every entry, in the order of the flat index
+  std::vector<int64_t> tail_tokens;        // the T tokens under no coarsest window
   std::vector<std::vector<Window>> tiles;  // the coarsest windows of each tile
 
   int64_t coarsest_level() const { return options.num_levels - 1; }
@@ -58,8 +58,8 @@ struct Pyramid {
 
 /// What sections 4 and 5 make of one (batch, key/value head).
 struct Selection {
-  std::vector<Window> order;       // the retained entries, in gathered order
-  std::vector<bool> writes;        // beside `order`: whether the entry's output is used (4b)
+  std::vector<Window> order;        // the retained entries, in gathered order
+  std::vector<bool> writes;         // beside `order`: whether the entry's output is used (4b)
   std::map<Window, bool> expanded;  // expanded entries; true: for the query score
 };
 

@@ -64,6 +64,12 @@ TEST(Config, ReadsEveryPart) {
   EXPECT_EQ(config.tokens_per_step(), 2 * 3 * 512);
 }
 
+TEST(Config, NamesStagesApart) {
+  const auto config = parse_config(with(kWhole, "name = \"recovery\"\nattention = \"dense\"", "attention = \"lighthouse\""), "test");
+  EXPECT_EQ(config.stages[0].name, "lighthouse");
+  EXPECT_EQ(config.stages[1].name, "lighthouse-2");
+}
+
 TEST(Config, WritesWhatItReads) {
   const std::string text = train::to_toml(parse_config(kWhole, "test"));
   EXPECT_EQ(train::to_toml(parse_config(text, "again")), text);
@@ -89,6 +95,9 @@ TEST(Config, RefusesWithTheKeyTheExpectationAndTheValue) {
   expect("hidden_size = 64", "hidden_size = 0", {"model.hidden_size must be", "got 0"});
   expect("learning_rate = 1e-3", "learning_rate = -1", {"optimizer.learning_rate must be a number of at least 0", "got -1"});
   expect("learning_rate = 1e-3", "learning_rate = nan", {"optimizer.learning_rate"});
+  expect("learning_rate = 1e-3", "learning_rate = 9007199254740993", {"optimizer.learning_rate must be a number"});
+  expect("name = \"recovery\"", "name = \"lighthouse\"\nsteps = 1\n[[stages]]\nname = \"lighthouse\"",
+         {"two named lighthouse"});
   expect("kind = \"constant-then-decay\"", "kind = \"step\"", {"schedule.kind must be one of", "\"cosine\"", "step"});
   expect("steps = 10", "steps = -1", {"stages.0.steps", "at least 0"});
   expect("steps = 10", "", {"every stage needs its steps"});

@@ -98,8 +98,24 @@ TEST(Corpus, PermutationsAreTheSameEverywhere) {
   EXPECT_TRUE(train::seeded_permutation(0, 1, 1).empty());
 }
 
+TEST(Corpus, TakesAFileOnce) {
+  const TemporaryFolder folder;
+  const auto file = folder.write("a", bytes_of(400, 0));
+  std::filesystem::create_symlink(file, folder.path() / "link");
+  auto config = config_for(folder);
+  config.paths.push_back(file.string());
+  EXPECT_EQ(train::find_files(config).size(), 1U);
+}
+
 TEST(Corpus, NamesWhatIsWrong) {
   const TemporaryFolder folder;
+  if (geteuid() != 0) {  // to root nothing is unreadable
+    folder.write("locked/a", "text");
+    std::filesystem::permissions(folder.path() / "locked", std::filesystem::perms::none);
+    expect_error([&] { train::find_files(config_for(folder)); }, {"cannot read", "Permission denied"});
+    std::filesystem::permissions(folder.path() / "locked", std::filesystem::perms::owner_all);
+    std::filesystem::remove_all(folder.path() / "locked");
+  }
   auto config = config_for(folder);
   expect_error([&] { Corpus(config, 1); }, {"no files below", folder.path().string()});
   folder.write("empty", "");

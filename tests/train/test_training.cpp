@@ -150,8 +150,13 @@ TEST(Training, KeepsARunThatIsThere) {
   const TemporaryFolder folder;
   const RunConfig config = tiny_run(folder);
   train::create_run_folder(config, false);
-  expect_error([&] { train::create_run_folder(config, false); }, {"holds a run already", "--overwrite"});
+  expect_error([&] { train::create_run_folder(config, false); }, {"holds config.toml already", "--overwrite"});
   train::create_run_folder(config, true);
+  // Nor is somebody else's model replaced.
+  RunConfig other = config;
+  other.output_dir = (folder.path() / "model").string();
+  folder.write("model/model.safetensors", "weights");
+  expect_error([&] { train::create_run_folder(other, false); }, {"holds model.safetensors already"});
 }
 
 TEST(Training, StopsWhereTheLossIsNotFinite) {
