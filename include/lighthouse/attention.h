@@ -50,7 +50,8 @@ struct Gathered {
 };
 
 /// A causal attention kernel over (query [B, H, S, D], key [B, K, S, D], value [B, K, S, D], scale) -> [B, H, S, D].
-using InnerAttention = std::function<at::Tensor(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale)>;
+using InnerAttention =
+    std::function<at::Tensor(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale)>;
 
 struct AttentionOptions : SelectionOptions {
   std::optional<double> scale;   ///< Default 1 / sqrt(D).
@@ -74,8 +75,9 @@ at::Tensor dense_attention(const at::Tensor& query, const at::Tensor& key, const
 
 /// The layer: query [B, H, N, D], key and value [B, K, N, D] -> [B, H, N, D].
 ///
-/// Costs O(N D) beside the inner attention over S rows. Where S >= N the method has nothing to give: dense attention runs
-/// instead, and a warning says so once.
-at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const AttentionOptions& options = {});
+/// Costs O(N D) beside the inner attention over S rows. Where S >= N the method has nothing to give: dense attention
+/// runs instead, and a warning says so once.
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                     const AttentionOptions& options = {});
 
 }  // namespace lighthouse

@@ -63,7 +63,9 @@ class Geometry {
   /// T, tokens after the last complete coarsest window. They are retained as they are.
   int64_t num_tail_tokens() const { return num_tokens_ - tail_begin(); }
   /// The first tail token, M F.
-  int64_t tail_begin() const { return num_coarsest_windows_ == 0 ? 0 : num_coarsest_windows_ * coarsest_window_length(); }
+  int64_t tail_begin() const {
+    return num_coarsest_windows_ == 0 ? 0 : num_coarsest_windows_ * coarsest_window_length();
+  }
 
   /// S, the length of the gathered sequence, tail included.
   int64_t retained_length() const { return retained_length_; }

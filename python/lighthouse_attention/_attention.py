@@ -74,7 +74,8 @@ def attention(
     """
     if tree is not None and scores is not None:
         raise ValueError("lighthouse::attention: expected a tree or scores, not both; got both")
-    if tree is None and q.dim() == 4 and num_levels != 1:
+    # Dynamo takes no operator that returns an int, and the operator below runs dense by itself where it should.
+    if tree is None and q.dim() == 4 and num_levels != 1 and not torch.compiler.is_compiling():
         retained = _ops.retained_length(q.size(2), num_levels, pooling_factor, top_k, num_tiles)
         if retained >= q.size(2):
             _warn_dense(retained, q.size(2), num_levels, pooling_factor, top_k)

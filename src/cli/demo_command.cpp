@@ -62,8 +62,8 @@ train::StageConfig stage(const std::string& name, bool lighthouse, int64_t steps
   return config;
 }
 
-DemoRun run_one(train::RunConfig config, const std::string& name, const std::string& folder,
-                bool overwrite, std::unique_ptr<train::Trainer>* keep = nullptr) {
+DemoRun run_one(train::RunConfig config, const std::string& name, const std::string& folder, bool overwrite,
+                std::unique_ptr<train::Trainer>* keep = nullptr) {
   config.output_dir = folder;
   train::create_run_folder(config, overwrite);
   auto trainer = std::make_unique<train::Trainer>(config);
@@ -113,7 +113,8 @@ DemoPlan make_plan(const train::RunConfig& config, const DemoArguments& argument
   if (share < 1) {
     std::fprintf(stderr, "That is %.0f%% of the full schedule, to keep within %g minutes (--minutes).\n", 100 * share,
                  arguments.minutes);
-    plan.lighthouse_steps = std::max<int64_t>(2, static_cast<int64_t>(share * static_cast<double>(plan.lighthouse_steps)));
+    plan.lighthouse_steps =
+        std::max<int64_t>(2, static_cast<int64_t>(share * static_cast<double>(plan.lighthouse_steps)));
     plan.recovery_steps = std::max<int64_t>(2, static_cast<int64_t>(share * static_cast<double>(plan.recovery_steps)));
   }
   return plan;
@@ -132,9 +133,10 @@ std::string describe(const train::RunConfig& config, train::Trainer& trainer) {
   return report::short_number(static_cast<double>(trainer.corpus().num_bytes())) + " bytes of text from " +
          config.data.paths.front() + "; " + std::to_string(config.model.num_hidden_layers) + " layers of width " +
          std::to_string(config.model.hidden_size) + ", " +
-         report::short_number(static_cast<double>(model::num_parameters(*trainer.decoder()))) + " parameters; context " +
-         std::to_string(config.data.context_length) + " bytes; " + std::to_string(config.total_steps()) + " steps, " +
-         std::to_string(lighthouse_stage.steps) + " of them Lighthouse (" +
+         report::short_number(static_cast<double>(model::num_parameters(*trainer.decoder()))) +
+         " parameters; context " + std::to_string(config.data.context_length) + " bytes; " +
+         std::to_string(config.total_steps()) + " steps, " + std::to_string(lighthouse_stage.steps) +
+         " of them Lighthouse (" +
          Geometry(config.data.context_length, config.attention_of(lighthouse_stage)).to_string() + ").";
 }
 
@@ -163,7 +165,8 @@ void run_demo(const DemoArguments& arguments) {
   std::cout << "\n" << setting << "\n\n" << report::to_text(demo_table(runs)) << std::flush;
   const std::string sample = sample_text(*recovered);
   write_demo_page(std::filesystem::path(folder) / "demo.html", runs, setting, sample);
-  std::cout << "\nThe recovered model, under dense attention:\n\n" << sample << "\n\nCurves: " << folder << "/demo.html\n";
+  std::cout << "\nThe recovered model, under dense attention:\n\n"
+            << sample << "\n\nCurves: " << folder << "/demo.html\n";
 }
 
 }  // namespace
@@ -173,7 +176,8 @@ void add_demo_command(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "demo",
       "Train a small model twice on the same text, dense throughout and with Lighthouse then dense, and compare.\n\n"
-      "At most six minutes (--minutes). Prints a table, writes a page with the curves, ends with a few generated lines.");
+      "At most six minutes (--minutes). Prints a table, writes a page with the curves, ends with a few generated "
+      "lines.");
   command->footer("Examples:\n  lighthouse demo --data /usr/lib/python3\n  lighthouse demo --data notes.txt --full");
   command->add_option("--data", arguments->data, "Text file, or folder of .py files")->required();
   command->add_option("--output", arguments->output, "Folder for the runs and the page")->capture_default_str();

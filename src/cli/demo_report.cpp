@@ -68,7 +68,8 @@ LineChart loss_chart(const std::vector<DemoRun>& runs, Over over) {
   chart.y_label = "nats per byte, dense attention";
   for (size_t i = 0; i < runs.size(); ++i) {
     Series series{.name = runs[i].name, .points = {}, .color = static_cast<int>(i), .dashed = false, .markers = true};
-    for (const auto& record : runs[i].result.validations) series.points.push_back({position(record), record.dense_loss});
+    for (const auto& record : runs[i].result.validations)
+      series.points.push_back({position(record), record.dense_loss});
     chart.series.push_back(std::move(series));
     const auto* at_switch = find_switch(runs[i]);
     // All runs switch after the same tokens: one mark says it.
@@ -87,7 +88,8 @@ LineChart step_chart(const std::vector<DemoRun>& runs, const std::string& title,
   chart.y_label = y_label;
   for (size_t i = 0; i < runs.size(); ++i) {
     Series series{.name = runs[i].name, .points = {}, .color = static_cast<int>(i)};
-    for (const auto& step : runs[i].result.steps) series.points.push_back({static_cast<double>(step.tokens), value(step)});
+    for (const auto& step : runs[i].result.steps)
+      series.points.push_back({static_cast<double>(step.tokens), value(step)});
     chart.series.push_back(std::move(series));
   }
   return chart;
@@ -105,9 +107,8 @@ report::Table demo_table(const std::vector<DemoRun>& runs) {
     table.rows.push_back(cells);
   };
   const DemoRun& dense = runs.front();
-  row("tokens trained on", [](const DemoRun& run) {
-    return report::short_number(static_cast<double>(run.result.steps.back().tokens));
-  });
+  row("tokens trained on",
+      [](const DemoRun& run) { return report::short_number(static_cast<double>(run.result.steps.back().tokens)); });
   row("tokens/s, Lighthouse stage", [](const DemoRun& run) { return stage_speed(run, "lighthouse"); });
   row("tokens/s, dense stage", [](const DemoRun& run) { return stage_speed(run, "dense"); });
   row("Lighthouse stage over the dense run", [&](const DemoRun& run) {
@@ -126,7 +127,8 @@ report::Table demo_table(const std::vector<DemoRun>& runs) {
   });
   row("jump at the switch (nats)", [](const DemoRun& run) {
     const auto* at_switch = find_switch(run);
-    return at_switch == nullptr ? std::string("-") : number("%+.4f", at_switch->dense_loss - *at_switch->lighthouse_loss);
+    return at_switch == nullptr ? std::string("-")
+                                : number("%+.4f", at_switch->dense_loss - *at_switch->lighthouse_loss);
   });
   row("validation loss at equal tokens", [](const DemoRun& run) { return number("%.4f", final_loss(run)); });
   row("  the dense run's at the same training time", [&](const DemoRun& run) {
@@ -142,14 +144,17 @@ void write_demo_page(const std::filesystem::path& path, const std::vector<DemoRu
   page.paragraph(setting);
   page.table(demo_table(runs));
   page.paragraph(
-      "Losses are nats per byte on held-out text, under dense attention. Few tokens were trained on: these curves show speed and "
+      "Losses are nats per byte on held-out text, under dense attention. Few tokens were trained on: these curves show "
+      "speed and "
       "how the switch goes, not where long training ends.");
   page.heading("Loss");
   page.charts({loss_chart(runs, Over::kTokens), loss_chart(runs, Over::kSeconds)});
   page.heading("Speed and schedule");
-  LineChart speed = step_chart(runs, "Tokens per second", "tokens/s", [](const auto& s) { return s.tokens_per_second; });
+  LineChart speed =
+      step_chart(runs, "Tokens per second", "tokens/s", [](const auto& s) { return s.tokens_per_second; });
   speed.y_min = 0;
-  page.charts({speed, step_chart(runs, "Training loss of each step", "nats per byte", [](const auto& s) { return s.loss; }),
+  page.charts({speed,
+               step_chart(runs, "Training loss of each step", "nats per byte", [](const auto& s) { return s.loss; }),
                step_chart(runs, "Learning rate", "learning rate", [](const auto& s) { return s.learning_rate; }),
                step_chart(runs, "Share of the sequence that attention sees", "S / N",
                           [](const auto& s) { return s.retained_fraction; })});

@@ -31,8 +31,10 @@ void add_generate_command(CLI::App& program) {
   command->footer("Example:\n  lighthouse generate runs/example-cpu --prompt 'def main' --max-new-tokens 200");
   command->add_option("run", arguments->run, "The run's folder, with config.toml and model.safetensors")->required();
   command->add_option("--prompt", arguments->prompt, "The text to continue")->required();
-  command->add_option("--max-new-tokens", arguments->options.max_new_tokens, "Bytes to generate")->capture_default_str();
-  command->add_option("--temperature", arguments->options.temperature, "0: always the likeliest byte")->capture_default_str();
+  command->add_option("--max-new-tokens", arguments->options.max_new_tokens, "Bytes to generate")
+      ->capture_default_str();
+  command->add_option("--temperature", arguments->options.temperature, "0: always the likeliest byte")
+      ->capture_default_str();
   command->add_option("--top-p", arguments->options.top_p, "Draw from the likeliest bytes that hold this probability")
       ->capture_default_str();
   command->add_option("--seed", arguments->options.seed, "Of the draws")->capture_default_str();

@@ -28,7 +28,8 @@ int main(int argc, char** argv) {
   keep_freed_memory();
   CLI::App program{
       "Trains language models at long context with Lighthouse attention.\n\n"
-      "Most steps train on a short causal sub-sequence that is selected and pooled layer by layer; a short dense stage\n"
+      "Most steps train on a short causal sub-sequence that is selected and pooled layer by layer; a short dense "
+      "stage\n"
       "follows, and the model that comes out is an ordinary dense one."};
   program.name("lighthouse");
   program.set_version_flag("--version", std::string("lighthouse ") + LIGHTHOUSE_VERSION);
@@ -43,8 +44,8 @@ int main(int argc, char** argv) {
     return code == 0 ? 0 : 2;
   } catch (const std::exception& error) {
     const auto commands = program.get_subcommands();
-    std::cerr << "lighthouse" << (commands.empty() ? "" : " " + commands.front()->get_name()) << ": " << message_of(error)
-              << "\n";
+    std::cerr << "lighthouse" << (commands.empty() ? "" : " " + commands.front()->get_name()) << ": "
+              << message_of(error) << "\n";
     return 1;
   }
   return 0;

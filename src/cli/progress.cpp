@@ -48,8 +48,8 @@ void ProgressLine::step(const train::StepRecord& record) {
   const bool last_step = record.step == config_.total_steps();
   if (!terminal_ && !last_step && now - last_ < kQuietInterval) return;
   last_ = now;
-  std::fprintf(stderr, "%s%s%s: step %lld/%lld  loss %.4f  %s tokens/s  S/N %.3f  stage left %s%s", terminal_ ? "\r\033[K" : "",
-               label_.c_str(), record.stage.c_str(), static_cast<long long>(record.step),
+  std::fprintf(stderr, "%s%s%s: step %lld/%lld  loss %.4f  %s tokens/s  S/N %.3f  stage left %s%s",
+               terminal_ ? "\r\033[K" : "", label_.c_str(), record.stage.c_str(), static_cast<long long>(record.step),
                static_cast<long long>(config_.total_steps()), record.loss,
                report::short_number(record.tokens_per_second).c_str(), record.retained_fraction,
                clock_text(seconds_left(record)).c_str(), terminal_ ? "" : "\n");
@@ -59,8 +59,8 @@ void ProgressLine::step(const train::StepRecord& record) {
 
 void ProgressLine::validation(const train::ValidationRecord& record) {
   finish();
-  std::fprintf(stderr, "%s%s: step %lld  validation loss %.4f under dense attention", label_.c_str(), record.stage.c_str(),
-               static_cast<long long>(record.step), record.dense_loss);
+  std::fprintf(stderr, "%s%s: step %lld  validation loss %.4f under dense attention", label_.c_str(),
+               record.stage.c_str(), static_cast<long long>(record.step), record.dense_loss);
   if (record.lighthouse_loss) std::fprintf(stderr, ", %.4f under Lighthouse", *record.lighthouse_loss);
   std::fprintf(stderr, "\n");
 }

@@ -26,13 +26,15 @@ std::string number(const char* pattern, double value) {
 
 void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
   const auto& corpus = trainer.corpus();
-  std::cout << "data: " << corpus.num_files() << " files, " << report::short_number(static_cast<double>(corpus.num_bytes()))
-            << " bytes; " << corpus.training_sequences() << " training and " << corpus.validation_sequences()
+  std::cout << "data: " << corpus.num_files() << " files, "
+            << report::short_number(static_cast<double>(corpus.num_bytes())) << " bytes; "
+            << corpus.training_sequences() << " training and " << corpus.validation_sequences()
             << " held-out sequences of " << config.data.context_length << " tokens\n"
             << "model: " << report::short_number(static_cast<double>(model::num_parameters(*trainer.decoder())))
             << " parameters, " << config.model.num_hidden_layers << " layers\n";
   for (const auto& stage : config.stages) {
-    std::cout << "stage " << stage.name << ": " << stage.steps << " steps of " << config.tokens_per_step() << " tokens, ";
+    std::cout << "stage " << stage.name << ": " << stage.steps << " steps of " << config.tokens_per_step()
+              << " tokens, ";
     if (stage.lighthouse) {
       std::cout << Geometry(config.data.context_length, config.attention_of(stage)) << "\n";
     } else {
@@ -42,7 +44,8 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
 }
 
 void print_results(const train::RunConfig& config, const train::RunResult& result) {
-  report::Table table{{"stage", "attention", "steps", "tokens/s", "S/N", "time", "dense val. loss", "Lighthouse val. loss"}, {}};
+  report::Table table{
+      {"stage", "attention", "steps", "tokens/s", "S/N", "time", "dense val. loss", "Lighthouse val. loss"}, {}};
   for (const auto& stage : result.stages) {
     std::string dense = "-";
     std::string lighthouse = "-";
@@ -55,7 +58,9 @@ void print_results(const train::RunConfig& config, const train::RunResult& resul
                           report::short_number(stage.tokens_per_second), number("%.3f", stage.retained_fraction),
                           clock_text(stage.seconds), dense, lighthouse});
   }
-  std::cout << "\n" << report::to_text(table) << "\n" << config.output_dir << ": config.toml, metrics.jsonl, model.safetensors\n";
+  std::cout << "\n"
+            << report::to_text(table) << "\n"
+            << config.output_dir << ": config.toml, metrics.jsonl, model.safetensors\n";
 }
 
 void train_run(const TrainArguments& arguments) {
@@ -75,12 +80,14 @@ void train_run(const TrainArguments& arguments) {
 
 void add_train_command(CLI::App& program) {
   auto arguments = std::make_shared<TrainArguments>();
-  CLI::App* command = program.add_subcommand(
-      "train",
-      "Train a model by a configuration file.\n\n"
-      "The file lists stages ([[stages]]), each with its steps and its attention, \"lighthouse\" or \"dense\". The stages\n"
-      "share one optimiser state and one stream of data. The run's folder (output_dir) gets config.toml, metrics.jsonl and\n"
-      "model.safetensors. docs/CONFIG.md lists every key; configs/ holds examples.");
+  CLI::App* command =
+      program.add_subcommand("train",
+                             "Train a model by a configuration file.\n\n"
+                             "The file lists stages ([[stages]]), each with its steps and its attention, "
+                             "\"lighthouse\" or \"dense\". The stages\n"
+                             "share one optimiser state and one stream of data. The run's folder (output_dir) gets "
+                             "config.toml, metrics.jsonl and\n"
+                             "model.safetensors. docs/CONFIG.md lists every key; configs/ holds examples.");
   command->footer(
       "Examples:\n"
       "  lighthouse train configs/example-cpu.toml\n"

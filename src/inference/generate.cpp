@@ -13,13 +13,15 @@ void check(const std::string& prompt, const GenerateOptions& options) {
   if (prompt.empty()) throw std::invalid_argument("generate: expected a prompt of at least one byte; got none");
   if (options.max_new_tokens < 0) throw std::invalid_argument("generate: max_new_tokens must be at least 0");
   if (!(options.temperature >= 0)) throw std::invalid_argument("generate: temperature must be at least 0");
-  if (!(options.top_p > 0 && options.top_p <= 1)) throw std::invalid_argument("generate: top_p must be above 0, at most 1");
+  if (!(options.top_p > 0 && options.top_p <= 1))
+    throw std::invalid_argument("generate: top_p must be above 0, at most 1");
 }
 
 /// logits [V] -> a byte.
 int64_t sample(const torch::Tensor& logits, const GenerateOptions& options, torch::Generator& generator) {
   if (options.temperature == 0) return logits.argmax().item<int64_t>();
-  const torch::Tensor probabilities = torch::softmax((logits - logits.max()).to(torch::kDouble) / options.temperature, 0);
+  const torch::Tensor probabilities =
+      torch::softmax((logits - logits.max()).to(torch::kDouble) / options.temperature, 0);
   const auto [sorted, order] = probabilities.sort(/*dim=*/0, /*descending=*/true);
   // A byte stays if those likelier than it hold less than top_p.
   const torch::Tensor kept = torch::where(sorted.cumsum(0) - sorted < options.top_p, sorted, 0.0);

@@ -16,8 +16,8 @@ struct GenerateOptions {
   uint64_t seed = 0;
 };
 
-/// Continues `prompt` (at least one byte) and returns the new bytes; `on_byte` sees each as it comes. The same options give
-/// the same text. Throws std::invalid_argument on an empty prompt or options out of range.
+/// Continues `prompt` (at least one byte) and returns the new bytes; `on_byte` sees each as it comes. The same options
+/// give the same text. Throws std::invalid_argument on an empty prompt or options out of range.
 std::string generate(model::Decoder& decoder, const std::string& prompt, const GenerateOptions& options,
                      const std::function<void(char)>& on_byte = {});
 

@@ -1,7 +1,7 @@
 // One 32-bit word per window of levels >= 1: all that a tree is made of.
 //
-// A word is -1 for a window that is not retained; else its rank (its place in the gathered sequence) and three flags. The
-// rank of a token follows from its level-1 window: the p children of an expanded one stand right before it.
+// A word is -1 for a window that is not retained; else its rank (its place in the gathered sequence) and three flags.
+// The rank of a token follows from its level-1 window: the p children of an expanded one stand right before it.
 #pragma once
 
 #include <cstdint>

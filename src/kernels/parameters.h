@@ -27,8 +27,8 @@ struct TokenScores {
   int64_t stride_token = 0;
 };
 
-/// Geometry as plain data: kernels compiled for several instruction sets may not share inline functions, and device code
-/// takes its parameters by value. Levels beyond num_levels are not filled.
+/// Geometry as plain data: kernels compiled for several instruction sets may not share inline functions, and device
+/// code takes its parameters by value. Levels beyond num_levels are not filled.
 struct Pyramid {
   static constexpr int64_t kMaxLevels = 64;
   int64_t num_tokens = 0;
@@ -72,7 +72,7 @@ struct PoolScoresParameters {
 /// The coarse-to-fine cascade (docs/ALGORITHM.md, 4 and 4b).
 struct SelectParameters {
   Pyramid pyramid;
-  int64_t trees = 0;                    ///< B * K
+  int64_t trees = 0;  ///< B * K
   bool cover_prefix = true;
   bool causal_selection = false;
   const float* query_scores = nullptr;  ///< [trees, num_nodes]

@@ -125,7 +125,8 @@ DecoderImpl::DecoderImpl(const ModelConfig& config)
   layers_ = model_->register_module("layers", torch::nn::ModuleList());
   for (int64_t layer = 0; layer < config.num_hidden_layers; ++layer) layers_->push_back(DecoderLayer(config));
   norm_ = model_->register_module("norm", RmsNorm(config.hidden_size, config.rms_norm_eps));
-  if (!config.tie_word_embeddings) lm_head_ = register_module("lm_head", make_linear(config.hidden_size, config.vocab_size));
+  if (!config.tie_word_embeddings)
+    lm_head_ = register_module("lm_head", make_linear(config.hidden_size, config.vocab_size));
 
   const torch::NoGradGuard no_grad;
   for (auto& parameter : parameters()) {
@@ -170,14 +171,16 @@ torch::Tensor DecoderImpl::loss(const torch::Tensor& tokens, const torch::Tensor
 torch::Tensor DecoderImpl::next_logits(const torch::Tensor& tokens, KeyValueCache& cache) {
   const int64_t seen = cache.length();
   if (seen > 0 && tokens.size(1) != 1) {
-    throw std::invalid_argument("model: expected one token after a filled cache; got " + std::to_string(tokens.size(1)));
+    throw std::invalid_argument("model: expected one token after a filled cache; got " +
+                                std::to_string(tokens.size(1)));
   }
   cache.keys.resize(static_cast<size_t>(config_.num_hidden_layers));
   cache.values.resize(static_cast<size_t>(config_.num_hidden_layers));
   const RotaryTable table = rotary_table(inverse_frequencies_, seen, tokens.size(1));
   torch::Tensor hidden = embed_tokens_(tokens);
   for (size_t layer = 0; layer < cache.keys.size(); ++layer) {
-    hidden = layers_->ptr<DecoderLayerImpl>(layer)->forward_cached(hidden, table, cache.keys[layer], cache.values[layer]);
+    hidden =
+        layers_->ptr<DecoderLayerImpl>(layer)->forward_cached(hidden, table, cache.keys[layer], cache.values[layer]);
   }
   return hidden_to_logits(hidden.slice(1, -1)).squeeze(1);
 }

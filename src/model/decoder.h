@@ -46,7 +46,8 @@ class SelfAttentionImpl : public torch::nn::Module {
   /// x [B, N, C] -> [B, N, C]. Options: null for dense attention.
   torch::Tensor forward(const torch::Tensor& x, const RotaryTable& table, const AttentionOptions* options);
   /// Appends x's keys and values to (key, value) and attends densely to all of them. One token, or an empty cache.
-  torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key, torch::Tensor& value);
+  torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
+                               torch::Tensor& value);
 
  private:
   struct Heads {
@@ -79,7 +80,8 @@ class DecoderLayerImpl : public torch::nn::Module {
  public:
   explicit DecoderLayerImpl(const ModelConfig& config);
   torch::Tensor forward(const torch::Tensor& x, const RotaryTable& table, const AttentionOptions* options);
-  torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key, torch::Tensor& value);
+  torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
+                               torch::Tensor& value);
 
  private:
   RmsNorm input_layernorm_{nullptr}, post_attention_layernorm_{nullptr};
@@ -90,8 +92,8 @@ TORCH_MODULE(DecoderLayer);
 
 class DecoderImpl : public torch::nn::Module {
  public:
-  /// Weights are drawn from normal(0, initializer_range) by torch's default generator. Throws std::invalid_argument on a
-  /// configuration that makes no model.
+  /// Weights are drawn from normal(0, initializer_range) by torch's default generator. Throws std::invalid_argument on
+  /// a configuration that makes no model.
   explicit DecoderImpl(const ModelConfig& config);
 
   /// Attention of the layers that are not in full_attention_layers. Weights are not touched.
@@ -116,7 +118,7 @@ class DecoderImpl : public torch::nn::Module {
   AttentionOptions options_;
   std::vector<bool> always_dense_;
   torch::Tensor inverse_frequencies_;
-  RotaryTable table_;  // of the last length asked for
+  RotaryTable table_;                         // of the last length asked for
   std::shared_ptr<torch::nn::Module> model_;  // holds what Hugging Face names model.*
   torch::nn::Embedding embed_tokens_{nullptr};
   torch::nn::ModuleList layers_{nullptr};

@@ -125,11 +125,13 @@ class Reader {
     const uint64_t size = std::filesystem::file_size(path_, error);
     if (error) fail("its size cannot be read: " + error.message());
     uint64_t header_size = 0;
-    if (size < sizeof(header_size)) fail("expected a header of at least 8 bytes; got " + std::to_string(size) + " bytes");
+    if (size < sizeof(header_size))
+      fail("expected a header of at least 8 bytes; got " + std::to_string(size) + " bytes");
     file.read(reinterpret_cast<char*>(&header_size), sizeof(header_size));
     constexpr uint64_t kMostHeader = 100U << 20;
     if (header_size > size - 8 || header_size > kMostHeader) {
-      fail("the header is said to have " + std::to_string(header_size) + " bytes; the file has " + std::to_string(size));
+      fail("the header is said to have " + std::to_string(header_size) + " bytes; the file has " +
+           std::to_string(size));
     }
     std::string text(header_size, '\0');
     file.read(text.data(), static_cast<std::streamsize>(header_size));
@@ -146,9 +148,8 @@ class Reader {
         ranges.push_back(parse_entry(name, entry));
       }
     }
-    std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
-      return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
-    });
+    std::sort(ranges.begin(), ranges.end(),
+              [](const Range& a, const Range& b) { return a.begin != b.begin ? a.begin < b.begin : a.end < b.end; });
     uint64_t expected = 0;
     for (const Range& range : ranges) {
       if (range.begin != expected) {
@@ -190,7 +191,8 @@ class Reader {
 
   Range parse_entry(const std::string& name, const Json& entry) const {
     const auto whole_numbers = [](const Json& list) {
-      return list.is_array() && std::all_of(list.begin(), list.end(), [](const Json& x) { return x.is_number_unsigned(); });
+      return list.is_array() &&
+             std::all_of(list.begin(), list.end(), [](const Json& x) { return x.is_number_unsigned(); });
     };
     if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() || !entry.contains("shape") ||
         !whole_numbers(entry["shape"]) || !entry.contains("data_offsets") || !whole_numbers(entry["data_offsets"]) ||
@@ -215,8 +217,8 @@ class Reader {
     range.begin = entry["data_offsets"][0].get<uint64_t>();
     range.end = entry["data_offsets"][1].get<uint64_t>();
     if (range.end < range.begin || range.end - range.begin != bytes) {
-      fail(name + " of shape " + entry["shape"].dump() + " and dtype " + dtype_name + " needs " + std::to_string(bytes) +
-           " bytes; its data_offsets are " + entry["data_offsets"].dump());
+      fail(name + " of shape " + entry["shape"].dump() + " and dtype " + dtype_name + " needs " +
+           std::to_string(bytes) + " bytes; its data_offsets are " + entry["data_offsets"].dump());
     }
     return range;
   }
@@ -265,7 +267,8 @@ void load_parameters(torch::nn::Module& module, const NamedTensors& tensors, con
     if (tensor == found.end()) {
       differences += "\n  missing: " + item.key() + " " + shape_text(item.value());
     } else if (tensor->second.sizes() != item.value().sizes()) {
-      differences += "\n  " + item.key() + ": expected " + shape_text(item.value()) + ", got " + shape_text(tensor->second);
+      differences +=
+          "\n  " + item.key() + ": expected " + shape_text(item.value()) + ", got " + shape_text(tensor->second);
     }
   }
   for (const auto& [name, tensor] : found) {

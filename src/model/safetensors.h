@@ -1,4 +1,5 @@
-// The safetensors file format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes without holes.
+// The safetensors file format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes without
+// holes.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -24,15 +25,15 @@ struct SafetensorsFile {
 /// std::runtime_error with the path and the system's reason, std::invalid_argument on a dtype without a name here.
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, const Metadata& metadata = {});
 
-/// Strict: sizes, dtypes, shapes and byte ranges must agree and leave no hole. Throws std::runtime_error naming the file and
-/// what is wrong in it.
+/// Strict: sizes, dtypes, shapes and byte ranges must agree and leave no hole. Throws std::runtime_error naming the
+/// file and what is wrong in it.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
 /// A module's parameters by name, as stored in its checkpoint.
 NamedTensors named_parameters(const torch::nn::Module& module);
 
-/// Copies tensors into a module's parameters. Throws std::runtime_error that lists what is missing, unexpected or of another
-/// shape.
+/// Copies tensors into a module's parameters. Throws std::runtime_error that lists what is missing, unexpected or of
+/// another shape.
 void load_parameters(torch::nn::Module& module, const NamedTensors& tensors, const std::string& source);
 
 }  // namespace lighthouse::model

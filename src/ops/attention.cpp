@@ -36,7 +36,8 @@ Tensor Tree::entries() const { return ops::entries(nodes, geometry.num_tokens(),
 
 Tensor Tree::writes() const { return ops::writes(nodes, geometry.num_tokens(), options_of(geometry)); }
 
-Tree select(const Tensor& query, const Tensor& key, const SelectionOptions& options, const std::optional<Scores>& scores) {
+Tree select(const Tensor& query, const Tensor& key, const SelectionOptions& options,
+            const std::optional<Scores>& scores) {
   Tensor nodes = ops::select(query, key, scores, options);
   return {nodes, ops::make_tree_geometry("lighthouse::select", query.size(2), options)};
 }
@@ -44,8 +45,8 @@ Tree select(const Tensor& query, const Tensor& key, const SelectionOptions& opti
 Gathered gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tree& tree) {
   constexpr const char* kGather = "lighthouse::gather";
   ops::check_heads(kGather, "N", query, key, value);
-  TORCH_CHECK_VALUE(query.size(2) == tree.geometry.num_tokens(), kGather, ": the tree is of N=",
-                    tree.geometry.num_tokens(), " tokens; got query ", query.sizes());
+  TORCH_CHECK_VALUE(query.size(2) == tree.geometry.num_tokens(), kGather,
+                    ": the tree is of N=", tree.geometry.num_tokens(), " tokens; got query ", query.sizes());
   auto [q, k, v] = ops::gather(query, key, value, tree.nodes, options_of(tree.geometry));
   return {q, k, v};
 }
@@ -60,9 +61,16 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
   ops::check_selection(kOp, key, options.scores ? OptionalTensor(options.scores->query) : std::nullopt,
                        options.scores ? OptionalTensor(options.scores->key) : std::nullopt, options.cover_prefix,
                        options.causal_selection);
-  const double scale = options.scale ? *options.scale : 1.0 / std::sqrt(static_cast<double>(query.size(3)));
+  // sym_size: size() of a fake tensor reads, and so fixes, all of its sizes, N among them.
+  const double scale = options.scale
+                           ? *options.scale
+                           : 1.0 / std::sqrt(static_cast<double>(query.sym_size(3).guard_int(__FILE__, __LINE__)));
   const auto inner = [&](const Tensor& q, const Tensor& k, const Tensor& v) {
-    return options.inner ? options.inner(q, k, v, scale) : dense_attention(q, k, v, scale);
+    if (!options.inner) return dense_attention(q, k, v, scale);
+    Tensor output = options.inner(q, k, v, scale);
+    TORCH_CHECK_VALUE(output.sym_sizes() == q.sym_sizes(), kOp, ": the inner attention must return its query's shape, ",
+                      q.sym_sizes(), "; got ", output.sym_sizes());
+    return output;
   };
   const SymInt num_tokens = query.sym_size(2);
   const SymInt retained = ops::retained_length(kOp, num_tokens, options);
@@ -72,10 +80,7 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
   }
   const Tensor nodes = ops::select(query, key, options.scores, options);
   const auto [q, k, v] = ops::gather(query, key, value, nodes, options);
-  const Tensor output = inner(q, k, v);
-  TORCH_CHECK_VALUE(output.dim() == 4 && output.sym_sizes() == q.sym_sizes(), kOp,
-                    ": the inner attention must return its query's shape, ", q.sym_sizes(), "; got ", output.sym_sizes());
-  return ops::scatter(output, nodes, num_tokens, options);
+  return ops::scatter(inner(q, k, v), nodes, num_tokens, options);
 }
 
 namespace {

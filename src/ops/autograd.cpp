@@ -1,5 +1,5 @@
-// Gradients. Gather and scatter are linear, and each one's backward is an operator with the forward as its own gradient, so
-// derivatives of any order come out.
+// Gradients. Gather and scatter are linear, and each one's backward is an operator with the forward as its own
+// gradient, so derivatives of any order come out.
 //
 // Only the tree is kept for backward here (the inner attention keeps what it needs, S-sized).
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -59,8 +59,7 @@ struct GatherBackward : torch::autograd::Function<GatherBackward> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
-    auto [q, k, v] =
-        gather(grads[0], grads[1], grads[2], context->get_saved_variables()[0], saved_options(context));
+    auto [q, k, v] = gather(grads[0], grads[1], grads[2], context->get_saved_variables()[0], saved_options(context));
     return {q, k, v, Tensor(), Tensor(), Tensor()};
   }
 };
@@ -104,8 +103,8 @@ Tensors3 gather_autograd(const Tensor& query, const Tensor& key, const Tensor& v
 }
 
 Tensors3 gather_backward_autograd(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
-                                  const Tensor& nodes, SymInt num_tokens, int64_t num_levels,
-                                  int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                                  const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor,
+                                  int64_t top_k, std::optional<int64_t> num_tiles) {
   auto out = GatherBackward::apply(grad_query, grad_key, grad_value, nodes, num_tokens,
                                    PyramidOptions{num_levels, pooling_factor, top_k, num_tiles});
   return {out[0], out[1], out[2]};

@@ -39,11 +39,12 @@ void check_like(const char* op, const char* name, const at::Tensor& tensor, cons
 }
 
 void check_scores(const char* op, const char* name, const at::Tensor& scores, const at::Tensor& key) {
-  TORCH_CHECK_VALUE(scores.dim() == 3 && scores.sym_size(0) == key.sym_size(0) && scores.sym_size(1) == key.sym_size(1) &&
-                        scores.sym_size(2) == key.sym_size(2),
+  TORCH_CHECK_VALUE(scores.dim() == 3 && scores.sym_size(0) == key.sym_size(0) &&
+                        scores.sym_size(1) == key.sym_size(1) && scores.sym_size(2) == key.sym_size(2),
                     op, ": ", name, " must be [B, K, N] with B=", key.sym_size(0), ", K=", key.sym_size(1),
                     ", N=", key.sym_size(2), "; got ", shape_of(scores));
-  TORCH_CHECK_TYPE(scores.is_floating_point(), op, ": ", name, " must be of a floating dtype; got ", scores.scalar_type());
+  TORCH_CHECK_TYPE(scores.is_floating_point(), op, ": ", name, " must be of a floating dtype; got ",
+                   scores.scalar_type());
   TORCH_CHECK_VALUE(scores.device() == key.device(), op, ": ", name, " must be on the inputs' device, ", key.device(),
                     "; got ", scores.device());
 }
@@ -64,7 +65,8 @@ Geometry make_geometry(const char* op, int64_t num_tokens, const PyramidOptions&
 Geometry make_tree_geometry(const char* op, int64_t num_tokens, const PyramidOptions& options) {
   Geometry geometry = make_geometry(op, num_tokens, options);
   TORCH_CHECK_VALUE(geometry.num_levels() == 1 || geometry.retained_length() < kernels::kMaxRetainedLength, op,
-                    ": the retained length must be below ", kernels::kMaxRetainedLength, "; got ", geometry.to_string());
+                    ": the retained length must be below ", kernels::kMaxRetainedLength, "; got ",
+                    geometry.to_string());
   return geometry;
 }
 
@@ -74,8 +76,8 @@ void check_heads(const char* op, const char* rows, const at::Tensor& query, cons
   const auto check_key_like = [&](const char* name, const at::Tensor& tensor) {
     const bool fits = tensor.dim() == 4 && tensor.sym_size(0) == query.sym_size(0) &&
                       tensor.sym_size(2) == query.sym_size(2) && tensor.sym_size(3) == query.sym_size(3);
-    TORCH_CHECK_VALUE(fits, op, ": ", name, " must be [B, K, ", rows, ", D] with B=", query.sym_size(0), ", ", rows, "=",
-                      query.sym_size(2), ", D=", query.sym_size(3), "; got ", shape_of(tensor));
+    TORCH_CHECK_VALUE(fits, op, ": ", name, " must be [B, K, ", rows, ", D] with B=", query.sym_size(0), ", ", rows,
+                      "=", query.sym_size(2), ", D=", query.sym_size(3), "; got ", shape_of(tensor));
     check_like(op, name, tensor, "query", query);
   };
   check_floating(op, "query", query);
@@ -83,7 +85,8 @@ void check_heads(const char* op, const char* rows, const at::Tensor& query, cons
   const auto heads = query.sym_size(1);
   const auto kv_heads = key.sym_size(1);
   TORCH_CHECK_VALUE(kv_heads > 0 && heads > 0 && heads % kv_heads == 0, op,
-                    ": the query heads H must be a positive multiple of the key heads K; got H=", heads, ", K=", kv_heads);
+                    ": the query heads H must be a positive multiple of the key heads K; got H=", heads,
+                    ", K=", kv_heads);
   TORCH_CHECK_VALUE(query.sym_size(3) > 0, op, ": the head dimension D must be at least 1; got ", shape_of(query));
   if (value) {
     check_key_like("value", *value);
@@ -99,23 +102,26 @@ void check_rows(const char* op, const char* name, const at::Tensor& tensor, cons
                     op, ": ", name, " must be [B, heads, rows, D] with B=", nodes.sym_size(0), ", heads a multiple of ",
                     nodes.sym_size(1), ", rows=", rows, "; got ", shape_of(tensor));
   check_floating(op, name, tensor);
-  TORCH_CHECK_VALUE(tensor.device() == nodes.device(), op, ": ", name, " must be on the tree's device, ", nodes.device(),
-                    "; got ", tensor.device());
+  TORCH_CHECK_VALUE(tensor.device() == nodes.device(), op, ": ", name, " must be on the tree's device, ",
+                    nodes.device(), "; got ", tensor.device());
 }
 
-void check_nodes(const char* op, const at::Tensor& nodes, const c10::SymInt& num_tokens, const PyramidOptions& options) {
+void check_nodes(const char* op, const at::Tensor& nodes, const c10::SymInt& num_tokens,
+                 const PyramidOptions& options) {
   TORCH_CHECK_TYPE(nodes.scalar_type() == at::kInt, op, ": the tree's nodes must be int32; got ", nodes.scalar_type());
   const auto expected = num_nodes(op, num_tokens, options);
   TORCH_CHECK_VALUE(nodes.dim() == 3 && nodes.sym_size(1) > 0 && nodes.sym_size(2) == expected, op,
-                    ": the tree's nodes must be [B, K, ", expected, "] for N=", num_tokens, ", num_levels=",
-                    options.num_levels, ", pooling_factor=", options.pooling_factor, "; got ", shape_of(nodes));
+                    ": the tree's nodes must be [B, K, ", expected, "] for N=", num_tokens,
+                    ", num_levels=", options.num_levels, ", pooling_factor=", options.pooling_factor, "; got ",
+                    shape_of(nodes));
 }
 
 void check_nodes_match(const char* op, const at::Tensor& nodes, const at::Tensor& key) {
   TORCH_CHECK_VALUE(nodes.sym_size(0) == key.sym_size(0) && nodes.sym_size(1) == key.sym_size(1), op,
-                    ": the tree must be of B=", key.sym_size(0), ", K=", key.sym_size(1), "; got nodes ", shape_of(nodes));
-  TORCH_CHECK_VALUE(nodes.device() == key.device(), op, ": the tree must be on the inputs' device, ", key.device(), "; got ",
-                    nodes.device());
+                    ": the tree must be of B=", key.sym_size(0), ", K=", key.sym_size(1), "; got nodes ",
+                    shape_of(nodes));
+  TORCH_CHECK_VALUE(nodes.device() == key.device(), op, ": the tree must be on the inputs' device, ", key.device(),
+                    "; got ", nodes.device());
 }
 
 void check_selection(const char* op, const at::Tensor& key, const std::optional<at::Tensor>& query_scores,

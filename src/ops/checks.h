@@ -1,5 +1,6 @@
-// What operators expect of their arguments. Each failure is a c10::ValueError or c10::TypeError that names the operator, what
-// it expected and what came. Sizes are compared as SymInt, so the same checks serve real and symbolic shapes.
+// What operators expect of their arguments. Each failure is a c10::ValueError or c10::TypeError that names the
+// operator, what it expected and what came. Sizes are compared as SymInt, so the same checks serve real and symbolic
+// shapes.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,7 +16,7 @@ namespace lighthouse::ops {
 /// Geometry, with its errors in the operator's name.
 Geometry make_geometry(const char* op, int64_t num_tokens, const PyramidOptions& options);
 
-/// Geometry whose ranks and flat indices also fit the 32-bit words that trees are made of.
+/// Geometry whose ranks also fit the 32-bit words that trees are made of.
 Geometry make_tree_geometry(const char* op, int64_t num_tokens, const PyramidOptions& options);
 
 /// query [B, H, rows, D] and key, value [B, K, rows, D] with K dividing H; the same floating dtype and device.

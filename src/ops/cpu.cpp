@@ -79,10 +79,10 @@ Tensor select_cpu(const Tensor& query, const Tensor& key, const std::optional<Te
   check_heads(kOp, "N", query, key, std::nullopt);
   check_selection(kOp, key, query_scores, key_scores, cover_prefix, causal_selection);
   const Geometry geometry = make_tree_geometry(kOp, query.size(2), {num_levels, pooling_factor, top_k, num_tiles});
-  const Scores scores = query_scores ? Scores{pooled_scores(geometry, *query_scores), pooled_scores(geometry, *key_scores)}
-                                     : norm_scores(kOp, geometry, query, key);
-  Tensor nodes =
-      at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, key.options().dtype(at::kInt));
+  const Scores scores = query_scores
+                            ? Scores{pooled_scores(geometry, *query_scores), pooled_scores(geometry, *key_scores)}
+                            : norm_scores(kOp, geometry, query, key);
+  Tensor nodes = at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, key.options().dtype(at::kInt));
   kernels::SelectParameters parameters;
   parameters.pyramid = kernels::to_pyramid(geometry);
   parameters.trees = key.size(0) * key.size(1);
@@ -124,8 +124,8 @@ Tensor move_windows(const char* op, Direction direction, kernels::Span span, con
   return to;
 }
 
-Tensors3 gather_cpu(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes, int64_t num_levels,
-                    int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+Tensors3 gather_cpu(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
+                    int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::gather";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_heads(kOp, "N", query, key, value);
@@ -184,8 +184,8 @@ kernels::ListParameters list_parameters(const Tensor& nodes, const Geometry& geo
   return parameters;
 }
 
-Tensor entries_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                   std::optional<int64_t> num_tiles) {
+Tensor entries_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,
+                   int64_t top_k, std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::entries";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_nodes(kOp, nodes_in, num_tokens, options);

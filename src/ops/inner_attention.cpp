@@ -1,4 +1,5 @@
-// The dense causal attention that runs on the gathered sequence, and on the whole one in dense stages: torch's own kernels.
+// The dense causal attention that runs on the gathered sequence, and on the whole one in dense stages: torch's own
+// kernels.
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/library.h>
@@ -20,7 +21,8 @@ Tensor cpu_flash_attention(const Tensor& query, const Tensor& key, const Tensor&
   const auto heads = query.sym_size(1);
   const auto kv_heads = key.sym_size(1);
   if (heads == kv_heads) return flash(query, key, value);
-  // The kernel wants as many key heads as query heads. With the KV heads in the batch dimension, a stride of 0 repeats them.
+  // The kernel wants as many key heads as query heads. With the KV heads in the batch dimension, a stride of 0 repeats
+  // them.
   const auto batch = query.sym_size(0);
   const auto rows = query.sym_size(2);
   const auto dim = query.sym_size(3);
@@ -32,9 +34,7 @@ Tensor cpu_flash_attention(const Tensor& query, const Tensor& key, const Tensor&
   return out.reshape_symint({batch, heads, rows, dim});
 }
 
-Tensor with_contiguous_rows(const Tensor& tensor) {
-  return tensor.sym_stride(-1) == 1 ? tensor : tensor.contiguous();
-}
+Tensor with_contiguous_rows(const Tensor& tensor) { return tensor.sym_stride(-1) == 1 ? tensor : tensor.contiguous(); }
 
 }  // namespace
 
@@ -43,10 +43,12 @@ Tensor dense_attention(const Tensor& query, const Tensor& key, const Tensor& val
   // Nothing to attend to; the (empty) sums keep all three in the graph.
   if (query.sym_numel() == 0) return query.add(key.sum().add(value.sum()));
   if (query.device().is_cpu()) {
-    return cpu_flash_attention(with_contiguous_rows(query), with_contiguous_rows(key), with_contiguous_rows(value), scale);
+    return cpu_flash_attention(with_contiguous_rows(query), with_contiguous_rows(key), with_contiguous_rows(value),
+                               scale);
   }
   return at::scaled_dot_product_attention(query, key, value, /*attn_mask=*/std::nullopt, /*dropout_p=*/0.0,
-                                          /*is_causal=*/true, scale, /*enable_gqa=*/query.sym_size(1) != key.sym_size(1));
+                                          /*is_causal=*/true, scale,
+                                          /*enable_gqa=*/query.sym_size(1) != key.sym_size(1));
 }
 
 }  // namespace lighthouse

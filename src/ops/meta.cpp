@@ -28,8 +28,8 @@ Tensor select_meta(const Tensor& query, const Tensor& key, const std::optional<T
                           key.options().dtype(at::kInt));
 }
 
-Tensors3 gather_meta(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes, int64_t num_levels,
-                     int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+Tensors3 gather_meta(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
+                     int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::gather";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_heads(kOp, "N", query, key, value);
@@ -77,13 +77,13 @@ Tensor list_meta(const char* op, at::ScalarType dtype, const Tensor& nodes, SymI
                           nodes.options().dtype(dtype));
 }
 
-Tensor entries_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor,
-                    int64_t top_k, std::optional<int64_t> num_tiles) {
+Tensor entries_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                    std::optional<int64_t> num_tiles) {
   return list_meta("lighthouse::entries", at::kInt, nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
 }
 
-Tensor writes_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor,
-                   int64_t top_k, std::optional<int64_t> num_tiles) {
+Tensor writes_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                   std::optional<int64_t> num_tiles) {
   return list_meta("lighthouse::writes", at::kBool, nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
 }
 

@@ -1,5 +1,5 @@
-// Schemas, and the typed way to them for our own C++. Hyperparameters are plain ints, which torch.compile specialises on; the
-// number of tokens is a SymInt, which it does not.
+// Schemas, and the typed way to them for our own C++. Hyperparameters are plain ints, which torch.compile specialises
+// on; the number of tokens is a SymInt, which it does not.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
@@ -12,14 +12,16 @@ TORCH_LIBRARY(lighthouse, m) {
         ", bool cover_prefix, bool causal_selection) -> Tensor");
   m.def("gather(Tensor query, Tensor key, Tensor value, Tensor nodes, " LIGHTHOUSE_PYRAMID_SCHEMA
         ") -> (Tensor, Tensor, Tensor)");
-  m.def("gather_backward(Tensor grad_query, Tensor grad_key, Tensor grad_value, Tensor nodes, SymInt num_tokens, "
-        LIGHTHOUSE_PYRAMID_SCHEMA ") -> (Tensor, Tensor, Tensor)");
+  m.def(
+      "gather_backward(Tensor grad_query, Tensor grad_key, Tensor grad_value, Tensor nodes, SymInt "
+      "num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> (Tensor, Tensor, Tensor)");
   m.def("scatter(Tensor output, Tensor nodes, SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> Tensor");
   m.def("scatter_backward(Tensor grad_output, Tensor nodes, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> Tensor");
   m.def("entries(Tensor nodes, SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> Tensor");
   m.def("writes(Tensor nodes, SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> Tensor");
-  m.def("attention(Tensor query, Tensor key, Tensor value, Tensor? query_scores, Tensor? key_scores, "
-        LIGHTHOUSE_PYRAMID_SCHEMA ", bool cover_prefix, bool causal_selection, float? scale) -> Tensor");
+  m.def(
+      "attention(Tensor query, Tensor key, Tensor value, Tensor? query_scores, Tensor? "
+      "key_scores, " LIGHTHOUSE_PYRAMID_SCHEMA ", bool cover_prefix, bool causal_selection, float? scale) -> Tensor");
   m.def("dense_attention(Tensor query, Tensor key, Tensor value, float? scale) -> Tensor");
   m.def("retained_length(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
   m.def("num_tiles(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
@@ -42,8 +44,8 @@ c10::TypedOperatorHandle<Signature> find(const char* name) {
 Tensor select(const Tensor& query, const Tensor& key, const std::optional<Scores>& scores,
               const SelectionOptions& options) {
   static const auto op =
-      find<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, const std::optional<Tensor>&, int64_t, int64_t,
-                  int64_t, Tiles, bool, bool)>("lighthouse::select");
+      find<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, const std::optional<Tensor>&, int64_t,
+                  int64_t, int64_t, Tiles, bool, bool)>("lighthouse::select");
   std::optional<Tensor> query_scores;
   std::optional<Tensor> key_scores;
   if (scores) {
@@ -56,15 +58,17 @@ Tensor select(const Tensor& query, const Tensor& key, const std::optional<Scores
 
 Tensors3 gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
                 const PyramidOptions& options) {
-  static const auto op = find<Tensors3(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t, int64_t, int64_t,
-                                       Tiles)>("lighthouse::gather");
-  return op.call(query, key, value, nodes, options.num_levels, options.pooling_factor, options.top_k, options.num_tiles);
+  static const auto op =
+      find<Tensors3(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t, int64_t, int64_t, Tiles)>(
+          "lighthouse::gather");
+  return op.call(query, key, value, nodes, options.num_levels, options.pooling_factor, options.top_k,
+                 options.num_tiles);
 }
 
-Tensors3 gather_backward(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value, const Tensor& nodes,
-                         const SymInt& num_tokens, const PyramidOptions& options) {
-  static const auto op = find<Tensors3(const Tensor&, const Tensor&, const Tensor&, const Tensor&, SymInt, int64_t, int64_t,
-                                       int64_t, Tiles)>("lighthouse::gather_backward");
+Tensors3 gather_backward(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
+                         const Tensor& nodes, const SymInt& num_tokens, const PyramidOptions& options) {
+  static const auto op = find<Tensors3(const Tensor&, const Tensor&, const Tensor&, const Tensor&, SymInt, int64_t,
+                                       int64_t, int64_t, Tiles)>("lighthouse::gather_backward");
   return op.call(grad_query, grad_key, grad_value, nodes, num_tokens, options.num_levels, options.pooling_factor,
                  options.top_k, options.num_tiles);
 }
@@ -72,7 +76,8 @@ Tensors3 gather_backward(const Tensor& grad_query, const Tensor& grad_key, const
 Tensor scatter(const Tensor& output, const Tensor& nodes, const SymInt& num_tokens, const PyramidOptions& options) {
   static const auto op =
       find<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, int64_t, int64_t, Tiles)>("lighthouse::scatter");
-  return op.call(output, nodes, num_tokens, options.num_levels, options.pooling_factor, options.top_k, options.num_tiles);
+  return op.call(output, nodes, num_tokens, options.num_levels, options.pooling_factor, options.top_k,
+                 options.num_tiles);
 }
 
 Tensor scatter_backward(const Tensor& grad_output, const Tensor& nodes, const PyramidOptions& options) {

@@ -6,8 +6,8 @@ namespace lighthouse::ops {
 namespace {
 
 struct CoarsestLevel {
-  int64_t window_length;     // F
-  c10::SymInt num_windows;   // M
+  int64_t window_length;    // F
+  c10::SymInt num_windows;  // M
 };
 
 CoarsestLevel coarsest_level(const char* op, const c10::SymInt& num_tokens, const PyramidOptions& options) {

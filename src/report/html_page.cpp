@@ -39,7 +39,11 @@ size_t columns(const std::string& text) {
 size_t character_length(const std::string& text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(at);
-  const size_t length = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : (first & 0xF0) == 0xE0 ? 3 : first >= 0xF0 && first < 0xF5 ? 4 : 0;
+  const size_t length = first < 0x80                    ? 1
+                        : first >= 0xC2 && first < 0xE0 ? 2
+                        : (first & 0xF0) == 0xE0        ? 3
+                        : first >= 0xF0 && first < 0xF5 ? 4
+                                                        : 0;
   if (length == 0 || at + length > text.size()) return 0;
   for (size_t i = at + 1; i < at + length; ++i) {
     if ((byte(i) & 0xC0) != 0x80) return 0;
@@ -131,7 +135,8 @@ std::string HtmlPage::to_string() const {
   const std::string title = escape_html(title_);
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         title + "</title>\n<style>" + kStyle + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" + body_ + "</body></html>\n";
+         title + "</title>\n<style>" + kStyle + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" + body_ +
+         "</body></html>\n";
 }
 
 void HtmlPage::write(const std::filesystem::path& path) const {
@@ -142,7 +147,8 @@ void HtmlPage::write(const std::filesystem::path& path) const {
   if (!file) throw std::runtime_error("cannot write " + temporary.string() + ": " + std::strerror(errno));
   std::error_code error;
   std::filesystem::rename(temporary, path, error);
-  if (error) throw std::runtime_error("cannot rename " + temporary.string() + " to " + path.string() + ": " + error.message());
+  if (error)
+    throw std::runtime_error("cannot rename " + temporary.string() + " to " + path.string() + ": " + error.message());
 }
 
 }  // namespace lighthouse::report

@@ -83,7 +83,9 @@ struct Range {
 };
 
 bool drawable(const LineChart& chart, const Point& point) {
-  const auto fits = [](Scale scale, double value) { return std::isfinite(value) && (scale == Scale::kLinear || value > 0); };
+  const auto fits = [](Scale scale, double value) {
+    return std::isfinite(value) && (scale == Scale::kLinear || value > 0);
+  };
   return fits(chart.x_scale, point.x) && fits(chart.y_scale, point.y);
 }
 
@@ -135,8 +137,8 @@ void draw_axes(std::ostringstream& svg, const LineChart& chart, const Axis& x, c
   svg << "<line class='axis' x1='" << left << "' x2='" << right << "' y1='" << bottom << "' y2='" << bottom << "'/>\n"
       << "<text class='label' text-anchor='middle' x='" << coordinate((kLeft + kWidth - kRight) / 2) << "' y='"
       << coordinate(kHeight - 10) << "'>" << escape_html(chart.x_label) << "</text>\n"
-      << "<text class='label' text-anchor='middle' transform='translate(14 " << coordinate((kTop + kHeight - kBottom) / 2)
-      << ") rotate(-90)'>" << escape_html(chart.y_label) << "</text>\n";
+      << "<text class='label' text-anchor='middle' transform='translate(14 "
+      << coordinate((kTop + kHeight - kBottom) / 2) << ") rotate(-90)'>" << escape_html(chart.y_label) << "</text>\n";
 }
 
 void draw_marks(std::ostringstream& svg, const LineChart& chart, const Axis& x) {
@@ -145,11 +147,11 @@ void draw_marks(std::ostringstream& svg, const LineChart& chart, const Axis& x) 
     const double at = x.pixel(mark.x);
     // The label stands on the side with more room.
     const bool before = at > (kLeft + kWidth - kRight) / 2;
-    svg << "<line class='mark' stroke='" << palette(mark.color) << "' x1='" << coordinate(at) << "' x2='" << coordinate(at)
-        << "' y1='" << coordinate(kTop) << "' y2='" << coordinate(kHeight - kBottom) << "'/>"
-        << "<text class='tick' fill='" << palette(mark.color) << "' text-anchor='" << (before ? "end" : "start") << "' x='"
-        << coordinate(at + (before ? -6 : 6)) << "' y='" << coordinate(label_y) << "'>" << escape_html(mark.label)
-        << "</text>\n";
+    svg << "<line class='mark' stroke='" << palette(mark.color) << "' x1='" << coordinate(at) << "' x2='"
+        << coordinate(at) << "' y1='" << coordinate(kTop) << "' y2='" << coordinate(kHeight - kBottom) << "'/>"
+        << "<text class='tick' fill='" << palette(mark.color) << "' text-anchor='" << (before ? "end" : "start")
+        << "' x='" << coordinate(at + (before ? -6 : 6)) << "' y='" << coordinate(label_y) << "'>"
+        << escape_html(mark.label) << "</text>\n";
     label_y += 15;
   }
 }
@@ -167,7 +169,8 @@ void draw_series(std::ostringstream& svg, const LineChart& chart, const Series& 
     const std::string py = coordinate(y.pixel(point.y));
     path << (pen_down ? "L" : "M") << px << " " << py;
     pen_down = true;
-    if (series.markers) dots << "<circle r='3' cx='" << px << "' cy='" << py << "' fill='" << palette(series.color) << "'/>";
+    if (series.markers)
+      dots << "<circle r='3' cx='" << px << "' cy='" << py << "' fill='" << palette(series.color) << "'/>";
   }
   svg << "<path fill='none' stroke-width='2' stroke-linejoin='round' stroke='" << palette(series.color) << "'"
       << (series.dashed ? " stroke-dasharray='6 4'" : "") << " d='" << path.str() << "'/>" << dots.str() << "\n";
@@ -176,7 +179,8 @@ void draw_series(std::ostringstream& svg, const LineChart& chart, const Series& 
 void draw_legend(std::ostringstream& html, const LineChart& chart) {
   html << "<figcaption>";
   for (const auto& series : chart.series) {
-    html << "<span class='key'><svg width='26' height='10' aria-hidden='true'><line x1='1' x2='25' y1='5' y2='5' stroke-width='2.5' stroke='"
+    html << "<span class='key'><svg width='26' height='10' aria-hidden='true'><line x1='1' x2='25' y1='5' y2='5' "
+            "stroke-width='2.5' stroke='"
          << palette(series.color) << "'" << (series.dashed ? " stroke-dasharray='6 4'" : "") << "/></svg>"
          << escape_html(series.name) << "</span> ";
   }
@@ -221,8 +225,8 @@ std::string to_svg(const LineChart& chart) {
   std::ostringstream svg;
   svg << "<figure><h3>" << escape_html(chart.title) << "</h3>\n<svg class='chart' role='img' aria-label='"
       << escape_html(chart.title) << "' viewBox='0 0 " << kWidth << " " << kHeight << "'>\n"
-      << "<defs><clipPath id='" << clip_id << "'><rect x='" << kLeft << "' y='" << kTop << "' width='" << kWidth - kLeft - kRight
-      << "' height='" << kHeight - kTop - kBottom << "'/></clipPath></defs>\n";
+      << "<defs><clipPath id='" << clip_id << "'><rect x='" << kLeft << "' y='" << kTop << "' width='"
+      << kWidth - kLeft - kRight << "' height='" << kHeight - kTop - kBottom << "'/></clipPath></defs>\n";
   draw_axes(svg, chart, x, y);
   draw_marks(svg, chart, x);
   svg << "<g clip-path='url(#" << clip_id << ")'>\n";

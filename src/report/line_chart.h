@@ -17,7 +17,7 @@ struct Series {
   std::vector<Point> points;  ///< In the order to draw; non-finite points break the line.
   int color = 0;              ///< Index into a fixed palette that stays apart for colour-blind readers.
   bool dashed = false;
-  bool markers = false;       ///< A dot at each point.
+  bool markers = false;  ///< A dot at each point.
 };
 
 /// A labelled vertical line, such as the switch between training stages.

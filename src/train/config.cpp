@@ -1,5 +1,6 @@
 #include "train/config.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -7,7 +8,6 @@
 #include <set>
 #include <sstream>
 #include <stdexcept>
-#include <toml++/toml.h>
 
 namespace lighthouse::train {
 namespace {
@@ -83,14 +83,18 @@ class Section {
   }
 
   void texts(const char* key, std::vector<std::string>& out) {
-    for_each(key, [&](const toml::node& node) {
-      if (!node.is_string()) fail_value(key, "an array of texts", node);
-      out.push_back(*node.value<std::string>());
-    }, [&] { out.clear(); });
+    for_each(
+        key,
+        [&](const toml::node& node) {
+          if (!node.is_string()) fail_value(key, "an array of texts", node);
+          out.push_back(*node.value<std::string>());
+        },
+        [&] { out.clear(); });
   }
 
   void integers(const char* key, std::vector<int64_t>& out) {
-    for_each(key, [&](const toml::node& node) { out.push_back(integer_of(key, node, 0, 1 << 20)); }, [&] { out.clear(); });
+    for_each(
+        key, [&](const toml::node& node) { out.push_back(integer_of(key, node, 0, 1 << 20)); }, [&] { out.clear(); });
   }
 
   /// One of the named values.
@@ -118,10 +122,13 @@ class Section {
 
   std::vector<Section> tables(const char* key) {
     std::vector<Section> sections;
-    for_each(key, [&](const toml::node& node) {
-      if (!node.is_table()) fail_value(key, "an array of tables", node);
-      sections.emplace_back(*node.as_table(), full_name(key) + "." + std::to_string(sections.size()), source_);
-    }, [] {});
+    for_each(
+        key,
+        [&](const toml::node& node) {
+          if (!node.is_table()) fail_value(key, "an array of tables", node);
+          sections.emplace_back(*node.as_table(), full_name(key) + "." + std::to_string(sections.size()), source_);
+        },
+        [] {});
     return sections;
   }
 
@@ -204,7 +211,8 @@ void read_model(Section section, model::ModelConfig& c) {
     scaling->number("high_freq_factor", s.high_freq_factor, 0.0);
     scaling->integer("original_max_position_embeddings", s.original_max_position_embeddings, 1);
     scaling->finish();
-    if (s.high_freq_factor <= s.low_freq_factor) fail("model.rope_scaling: high_freq_factor must exceed low_freq_factor");
+    if (s.high_freq_factor <= s.low_freq_factor)
+      fail("model.rope_scaling: high_freq_factor must exceed low_freq_factor");
     c.rope_scaling = s;
   }
   section.number("rms_norm_eps", c.rms_norm_eps, 0.0);
@@ -304,7 +312,8 @@ void apply_override(toml::table& root, const std::string& text) {
   toml::node* node = &root;
   for (size_t i = 0; i + 1 < keys.size(); ++i) {
     if (auto* array = node->as_array()) {
-      const bool digits = !keys[i].empty() && keys[i].size() < 6 && keys[i].find_first_not_of("0123456789") == std::string::npos;
+      const bool digits =
+          !keys[i].empty() && keys[i].size() < 6 && keys[i].find_first_not_of("0123456789") == std::string::npos;
       node = digits ? array->get(std::stoul(keys[i])) : nullptr;
     } else if (auto* table = node->as_table()) {
       table->insert(keys[i], toml::table{});  // kept as it is where there is one
@@ -417,10 +426,11 @@ std::string to_toml(const RunConfig& c) {
                     {"initializer_range", c.model.initializer_range},
                     {"full_attention_layers", to_array(c.model.full_attention_layers)}};
   if (const auto& s = c.model.rope_scaling) {
-    model.insert("rope_scaling", toml::table{{"factor", s->factor},
-                                             {"low_freq_factor", s->low_freq_factor},
-                                             {"high_freq_factor", s->high_freq_factor},
-                                             {"original_max_position_embeddings", s->original_max_position_embeddings}});
+    model.insert("rope_scaling",
+                 toml::table{{"factor", s->factor},
+                             {"low_freq_factor", s->low_freq_factor},
+                             {"high_freq_factor", s->high_freq_factor},
+                             {"original_max_position_embeddings", s->original_max_position_embeddings}});
   }
   toml::table attention{{"num_levels", c.attention.num_levels},
                         {"pooling_factor", c.attention.pooling_factor},
@@ -434,37 +444,37 @@ std::string to_toml(const RunConfig& c) {
   }
   toml::array stages;
   for (const auto& stage : c.stages) {
-    toml::table table{{"name", stage.name}, {"attention", stage.lighthouse ? "lighthouse" : "dense"}, {"steps", stage.steps}};
+    toml::table table{
+        {"name", stage.name}, {"attention", stage.lighthouse ? "lighthouse" : "dense"}, {"steps", stage.steps}};
     if (stage.top_k) table.insert("top_k", *stage.top_k);
     stages.push_back(table);
   }
-  const toml::table root{
-      {"seed", c.seed},
-      {"output_dir", c.output_dir},
-      {"model", model},
-      {"attention", attention},
-      {"data", toml::table{{"paths", to_array(c.data.paths)},
-                           {"include", to_array(c.data.include)},
-                           {"exclude", to_array(c.data.exclude)},
-                           {"context_length", c.data.context_length},
-                           {"validation_fraction", c.data.validation_fraction}}},
-      {"optimizer", toml::table{{"learning_rate", c.optimizer.learning_rate},
-                                {"beta1", c.optimizer.beta1},
-                                {"beta2", c.optimizer.beta2},
-                                {"epsilon", c.optimizer.epsilon},
-                                {"weight_decay", c.optimizer.weight_decay},
-                                {"clip_norm", c.optimizer.clip_norm}}},
-      {"schedule", toml::table{{"kind", kind},
-                               {"warmup_steps", c.schedule.warmup_steps},
-                               {"decay_fraction", c.schedule.decay_fraction},
-                               {"final_fraction", c.schedule.final_fraction}}},
-      {"training", toml::table{{"batch_size", c.training.batch_size},
-                               {"accumulation_steps", c.training.accumulation_steps},
-                               {"validation_interval", c.training.validation_interval},
-                               {"validation_sequences", c.training.validation_sequences},
-                               {"log_interval", c.training.log_interval},
-                               {"num_threads", c.training.num_threads}}},
-      {"stages", stages}};
+  const toml::table root{{"seed", c.seed},
+                         {"output_dir", c.output_dir},
+                         {"model", model},
+                         {"attention", attention},
+                         {"data", toml::table{{"paths", to_array(c.data.paths)},
+                                              {"include", to_array(c.data.include)},
+                                              {"exclude", to_array(c.data.exclude)},
+                                              {"context_length", c.data.context_length},
+                                              {"validation_fraction", c.data.validation_fraction}}},
+                         {"optimizer", toml::table{{"learning_rate", c.optimizer.learning_rate},
+                                                   {"beta1", c.optimizer.beta1},
+                                                   {"beta2", c.optimizer.beta2},
+                                                   {"epsilon", c.optimizer.epsilon},
+                                                   {"weight_decay", c.optimizer.weight_decay},
+                                                   {"clip_norm", c.optimizer.clip_norm}}},
+                         {"schedule", toml::table{{"kind", kind},
+                                                  {"warmup_steps", c.schedule.warmup_steps},
+                                                  {"decay_fraction", c.schedule.decay_fraction},
+                                                  {"final_fraction", c.schedule.final_fraction}}},
+                         {"training", toml::table{{"batch_size", c.training.batch_size},
+                                                  {"accumulation_steps", c.training.accumulation_steps},
+                                                  {"validation_interval", c.training.validation_interval},
+                                                  {"validation_sequences", c.training.validation_sequences},
+                                                  {"log_interval", c.training.log_interval},
+                                                  {"num_threads", c.training.num_threads}}},
+                         {"stages", stages}};
   std::ostringstream text;
   text << root << "\n";
   return text.str();

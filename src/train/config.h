@@ -38,12 +38,12 @@ struct ScheduleConfig {
 };
 
 struct TrainingConfig {
-  int64_t batch_size = 1;          ///< Sequences per forward pass.
-  int64_t accumulation_steps = 1;  ///< Forward passes per optimiser step.
-  int64_t validation_interval = 0; ///< Steps; 0: at the ends of stages only.
+  int64_t batch_size = 1;           ///< Sequences per forward pass.
+  int64_t accumulation_steps = 1;   ///< Forward passes per optimiser step.
+  int64_t validation_interval = 0;  ///< Steps; 0: at the ends of stages only.
   int64_t validation_sequences = 4;
-  int64_t log_interval = 1;        ///< Steps per metrics line.
-  int64_t num_threads = 0;         ///< 0: torch's default.
+  int64_t log_interval = 1;  ///< Steps per metrics line.
+  int64_t num_threads = 0;   ///< 0: torch's default.
 };
 
 struct StageConfig {
@@ -71,13 +71,14 @@ struct RunConfig {
   AttentionOptions attention_of(const StageConfig& stage) const;
 };
 
-/// Reads and checks a file, after the overrides ("optimizer.learning_rate=1e-3", "stages.0.steps=20"; a value that is not
-/// TOML is taken as text). Throws std::invalid_argument naming the key, what was expected and what came; an unknown key
-/// also names the nearest known one.
+/// Reads and checks a file, after the overrides ("optimizer.learning_rate=1e-3", "stages.0.steps=20"; a value that is
+/// not TOML is taken as text). Throws std::invalid_argument naming the key, what was expected and what came; an unknown
+/// key also names the nearest known one.
 RunConfig load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
 
 /// The same from text; `source` names it in errors.
-RunConfig parse_config(const std::string& text, const std::string& source, const std::vector<std::string>& overrides = {});
+RunConfig parse_config(const std::string& text, const std::string& source,
+                       const std::vector<std::string>& overrides = {});
 
 /// TOML that load_config reads back to the same configuration.
 std::string to_toml(const RunConfig& config);

@@ -107,7 +107,8 @@ std::vector<fs::path> find_files(const DataConfig& config) {
   // A file that is reached twice would stand in both splits.
   std::set<fs::path> seen;
   std::erase_if(files, [&](const fs::path& path) { return !seen.insert(fs::canonical(path)).second; });
-  if (files.empty()) throw std::runtime_error("no files below " + config.paths.front() + " are left by data.include and data.exclude");
+  if (files.empty())
+    throw std::runtime_error("no files below " + config.paths.front() + " are left by data.include and data.exclude");
   return files;
 }
 

@@ -13,8 +13,8 @@ namespace lighthouse::train {
 
 /// The bytes of all files, in a seeded order, cut into a training part and a held-out tail. Any bytes will do.
 ///
-/// Throws std::runtime_error naming the path for files that are missing, unreadable or empty together, and for data too small
-/// for one training and one held-out sequence.
+/// Throws std::runtime_error naming the path for files that are missing, unreadable or empty together, and for data too
+/// small for one training and one held-out sequence.
 class Corpus {
  public:
   Corpus(const DataConfig& config, uint64_t seed);
@@ -24,8 +24,8 @@ class Corpus {
   int64_t training_sequences() const { return training_sequences_; }
   int64_t validation_sequences() const { return validation_sequences_; }
 
-  /// context_length + 1 bytes: inputs are the first context_length, targets the last. The training order is a new shuffle
-  /// every epoch, and a pure function of (seed, index), so a run can go on from any index.
+  /// context_length + 1 bytes: inputs are the first context_length, targets the last. The training order is a new
+  /// shuffle every epoch, and a pure function of (seed, index), so a run can go on from any index.
   const uint8_t* training_sequence(int64_t index);
   /// Held-out sequence `index`, evenly spread over the held-out part; the same in every run of a seed.
   const uint8_t* validation_sequence(int64_t index, int64_t count) const;

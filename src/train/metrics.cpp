@@ -34,12 +34,8 @@ void MetricsFile::write(const StepRecord& record) {
 }
 
 void MetricsFile::write(const ValidationRecord& record) {
-  Json line{{"kind", "validation"},
-            {"step", record.step},
-            {"tokens", record.tokens},
-            {"seconds", record.seconds},
-            {"stage", record.stage},
-            {"stage_end", record.stage_end},
+  Json line{{"kind", "validation"},           {"step", record.step},   {"tokens", record.tokens},
+            {"seconds", record.seconds},      {"stage", record.stage}, {"stage_end", record.stage_end},
             {"dense_loss", record.dense_loss}};
   if (record.lighthouse_loss) line["lighthouse_loss"] = *record.lighthouse_loss;
   write_line(line.dump());

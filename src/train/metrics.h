@@ -11,12 +11,12 @@ namespace lighthouse::train {
 
 /// A training step.
 struct StepRecord {
-  int64_t step = 0;     ///< From 1: steps done.
-  int64_t tokens = 0;   ///< Seen so far.
-  double seconds = 0;   ///< Of training so far; validation not counted.
+  int64_t step = 0;    ///< From 1: steps done.
+  int64_t tokens = 0;  ///< Seen so far.
+  double seconds = 0;  ///< Of training so far; validation not counted.
   std::string stage;
   std::string attention;
-  double loss = 0;      ///< Nats per token, mean over the step.
+  double loss = 0;  ///< Nats per token, mean over the step.
   double learning_rate = 0;
   double gradient_norm = 0;  ///< Before clipping.
   double tokens_per_second = 0;

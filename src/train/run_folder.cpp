@@ -25,7 +25,8 @@ void create_run_folder(const RunConfig& config, bool overwrite) {
   std::ofstream file(folder / "config.toml", std::ios::trunc);
   file << to_toml(config);
   file.close();
-  if (!file) throw std::runtime_error("cannot write " + (folder / "config.toml").string() + ": " + std::strerror(errno));
+  if (!file)
+    throw std::runtime_error("cannot write " + (folder / "config.toml").string() + ": " + std::strerror(errno));
 }
 
 void save_model(const RunConfig& config, const model::Decoder& decoder) {

@@ -82,8 +82,7 @@ void Trainer::apply_attention(const StageConfig& stage) {
 
 Trainer::StepOutcome Trainer::train_step(int64_t step) {
   const TrainingConfig& training = config_.training;
-  const double rate =
-      learning_rate(config_.schedule, config_.optimizer.learning_rate, step, config_.total_steps());
+  const double rate = learning_rate(config_.schedule, config_.optimizer.learning_rate, step, config_.total_steps());
   for (auto& group : optimizer_->param_groups()) {
     static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate);
   }
@@ -108,8 +107,8 @@ double Trainer::validation_loss() {
   const int64_t count = std::min(config_.training.validation_sequences, corpus_.validation_sequences());
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const Batch batch = make_batch(1, config_.data.context_length,
-                                   [&](int64_t) { return corpus_.validation_sequence(i, count); });
+    const Batch batch =
+        make_batch(1, config_.data.context_length, [&](int64_t) { return corpus_.validation_sequence(i, count); });
     sum += decoder_->loss(batch.tokens, batch.targets).item<double>();
   }
   return count > 0 ? sum / static_cast<double>(count) : NAN;
@@ -162,7 +161,8 @@ void Trainer::run_stage(const StageConfig& stage, Progress& progress) {
                             .retained_fraction = fraction};
     ++progress.step;
     progress.result.steps.push_back(record);
-    if (progress.metrics != nullptr && progress.step % config_.training.log_interval == 0) progress.metrics->write(record);
+    if (progress.metrics != nullptr && progress.step % config_.training.log_interval == 0)
+      progress.metrics->write(record);
     if (progress.observer.on_step) progress.observer.on_step(record);
     const int64_t interval = config_.training.validation_interval;
     if (interval > 0 && progress.step % interval == 0 && i + 1 < stage.steps) validate(stage, false, progress);

@@ -40,11 +40,12 @@ struct RunResult {
   double seconds = 0;  ///< Training only.
 };
 
-/// Runs a configuration from fresh weights. The same configuration with the same number of threads gives the same losses, bit
-/// for bit.
+/// Runs a configuration from fresh weights. The same configuration with the same number of threads gives the same
+/// losses, bit for bit.
 class Trainer {
  public:
-  /// Sets torch's seed and threads, reads the data, makes the model. Throws std::invalid_argument or std::runtime_error.
+  /// Sets torch's seed and threads, reads the data, makes the model. Throws std::invalid_argument or
+  /// std::runtime_error.
   explicit Trainer(const RunConfig& config);
 
   /// Trains all stages. With `metrics`, records go there as they come.

@@ -16,6 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def plant(root: Path, name: str, text: str) -> None:
     (root / "include").mkdir(exist_ok=True)
+    (root / "src").mkdir(exist_ok=True)
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -34,6 +35,11 @@ def test_layers():
         ("src/model/a.h", '#  include "train/config.h"', "model/ is below train/"),
         ("src/ops/a.h", "#include <lighthouse/unheard_of.h>", "no layer is known"),
         ("src/oddments/a.h", "", "no such layer"),
+        ("src/kernels/cpu/a.cpp", '#include "../../ops/checks.h"', "from src/ or include/"),
+        ("include/lighthouse/geometry.h", '#include "attention.h"', "from src/ or include/"),
+        ("src/kernels/a.cpp", '/* c */ #include "ops/checks.h"', "write it as"),
+        ("src/kernels/a.hpp", "", "expected a suffix"),
+        ("src/stray.cpp", "", "a file of no layer"),
     ],
 )
 def test_planted_offences_are_found(tmp_path, name, line, word):

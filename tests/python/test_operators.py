@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch._dynamo.testing
 from torch.library import opcheck
 
 import lighthouse_attention as lighthouse
@@ -78,6 +79,18 @@ def test_compiles_whole_with_dynamic_length():
         grad = torch.randn_like(out)
         for got, want in zip(torch.autograd.grad(out, (q, k, v), grad), torch.autograd.grad(expected, (q, k, v), grad)):
             torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize("dynamic, compiles", [(None, 2), (True, 1), (False, 4)])
+def test_compiles_whole_and_once_for_all_lengths(dynamic, compiles):
+    """By default torch compiles once for the first length and once more for all others."""
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounter()
+    layer = lambda q, k, v: lighthouse.attention(q, k, v, num_levels=3, pooling_factor=4, top_k=8)  # noqa: E731
+    compiled = torch.compile(layer, fullgraph=True, backend=counter, dynamic=dynamic)
+    for n in (512, 600, 1000, 2048):
+        compiled(*(torch.randn(1, h, n, 8) for h in (4, 2, 2)))
+    assert counter.frame_count == compiles
 
 
 def test_saves_only_short_tensors():

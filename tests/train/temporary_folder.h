@@ -46,7 +46,8 @@ void expect_error(const Call& call, const std::vector<std::string>& parts) {
     ADD_FAILURE() << "expected an error with \"" << parts.front() << "\"; got none";
   } catch (const std::exception& error) {
     for (const auto& part : parts) {
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << "\"" << part << "\" is not in: " << error.what();
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
+          << "\"" << part << "\" is not in: " << error.what();
     }
   }
 }

@@ -65,7 +65,8 @@ TEST(Config, ReadsEveryPart) {
 }
 
 TEST(Config, NamesStagesApart) {
-  const auto config = parse_config(with(kWhole, "name = \"recovery\"\nattention = \"dense\"", "attention = \"lighthouse\""), "test");
+  const auto config =
+      parse_config(with(kWhole, "name = \"recovery\"\nattention = \"dense\"", "attention = \"lighthouse\""), "test");
   EXPECT_EQ(config.stages[0].name, "lighthouse");
   EXPECT_EQ(config.stages[1].name, "lighthouse-2");
 }
@@ -76,8 +77,9 @@ TEST(Config, WritesWhatItReads) {
 }
 
 TEST(Config, OverridesComeLast) {
-  const auto config = parse_config(kWhole, "test", {"optimizer.learning_rate=0.5", "stages.0.steps=3", "stages[1].steps=4",
-                                                    "output_dir=runs/y", "data.paths=[\"c\"]", "training.num_threads=1"});
+  const auto config = parse_config(kWhole, "test",
+                                   {"optimizer.learning_rate=0.5", "stages.0.steps=3", "stages[1].steps=4",
+                                    "output_dir=runs/y", "data.paths=[\"c\"]", "training.num_threads=1"});
   EXPECT_EQ(config.optimizer.learning_rate, 0.5);
   EXPECT_EQ(config.total_steps(), 7);
   EXPECT_EQ(config.output_dir, "runs/y");
@@ -93,7 +95,8 @@ TEST(Config, RefusesWithTheKeyTheExpectationAndTheValue) {
   expect("seed = 7", "sede = 7", {"unknown key sede", "nearest known one is seed"});
   expect("hidden_size = 64", "hidden_size = \"64\"", {"model.hidden_size must be a whole number of at least 1; got"});
   expect("hidden_size = 64", "hidden_size = 0", {"model.hidden_size must be", "got 0"});
-  expect("learning_rate = 1e-3", "learning_rate = -1", {"optimizer.learning_rate must be a number of at least 0", "got -1"});
+  expect("learning_rate = 1e-3", "learning_rate = -1",
+         {"optimizer.learning_rate must be a number of at least 0", "got -1"});
   expect("learning_rate = 1e-3", "learning_rate = nan", {"optimizer.learning_rate"});
   expect("learning_rate = 1e-3", "learning_rate = 9007199254740993", {"optimizer.learning_rate must be a number"});
   expect("name = \"recovery\"", "name = \"lighthouse\"\nsteps = 1\n[[stages]]\nname = \"lighthouse\"",

@@ -56,7 +56,8 @@ TEST(Corpus, OrderIsAFunctionOfSeedAndIndex) {
   const int64_t count = one.training_sequences();
   // `two` starts in the second epoch and goes back: a restart sees what the first run saw.
   std::vector<std::string> later;
-  for (int64_t i = count; i < 2 * count; ++i) later.emplace_back(reinterpret_cast<const char*>(two.training_sequence(i)), 17);
+  for (int64_t i = count; i < 2 * count; ++i)
+    later.emplace_back(reinterpret_cast<const char*>(two.training_sequence(i)), 17);
   bool epochs_differ = false;
   bool seeds_differ = false;
   for (int64_t i = 0; i < 2 * count; ++i) {

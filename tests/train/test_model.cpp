@@ -35,7 +35,9 @@ AttentionOptions small_options() {
   return options;
 }
 
-torch::Tensor random_tokens(int64_t batch, int64_t length) { return torch::randint(0, 256, {batch, length}, torch::kLong); }
+torch::Tensor random_tokens(int64_t batch, int64_t length) {
+  return torch::randint(0, 256, {batch, length}, torch::kLong);
+}
 
 TEST(Rotary, IsTheTextbookRotation) {
   ModelConfig config = small_config();
@@ -45,7 +47,8 @@ TEST(Rotary, IsTheTextbookRotation) {
   const auto y = model::apply_rotary(x, table);
   for (int64_t n = 0; n < 5; ++n) {
     for (int64_t d = 0; d < 4; ++d) {
-      const double angle = static_cast<double>(n + 3) * std::pow(config.rope_theta, -2.0 * static_cast<double>(d) / 8.0);
+      const double angle =
+          static_cast<double>(n + 3) * std::pow(config.rope_theta, -2.0 * static_cast<double>(d) / 8.0);
       const double a = x[0][n][1][d].item<double>();
       const double b = x[0][n][1][d + 4].item<double>();
       EXPECT_NEAR(y[0][n][1][d].item<double>(), a * std::cos(angle) - b * std::sin(angle), 1e-5);

@@ -26,8 +26,7 @@ TEST(Report, ShortNumbers) {
 
 TEST(Report, TablesAlignInATerminal) {
   const report::Table table{{"", "a→b", "c"}, {{"x", "1", "22"}, {"long", "333", "4"}}};
-  EXPECT_EQ(report::to_text(table),
-            "      a→b   c\n----  ---  --\nx       1  22\nlong  333   4\n");
+  EXPECT_EQ(report::to_text(table), "      a→b   c\n----  ---  --\nx       1  22\nlong  333   4\n");
 }
 
 TEST(Report, ChartsDrawWhatIsFinite) {

@@ -22,12 +22,10 @@ std::string file_of(const std::string& header, const std::string& data) {
 TEST(Safetensors, RoundTrip) {
   const TemporaryFolder folder;
   torch::manual_seed(1);
-  const model::NamedTensors tensors = {{"a", torch::randn({3, 5})},
-                                       {"b.c", torch::randn({7}).to(torch::kBFloat16)},
-                                       {"empty", torch::empty({0, 4})},
-                                       {"scalar", torch::tensor(2.5, torch::kDouble)},
-                                       {"strided", torch::randn({4, 6}).t()},
-                                       {"whole", torch::arange(9)}};
+  const model::NamedTensors tensors = {
+      {"a", torch::randn({3, 5})},           {"b.c", torch::randn({7}).to(torch::kBFloat16)},
+      {"empty", torch::empty({0, 4})},       {"scalar", torch::tensor(2.5, torch::kDouble)},
+      {"strided", torch::randn({4, 6}).t()}, {"whole", torch::arange(9)}};
   const auto path = folder.path() / "x.safetensors";
   write_safetensors(path, tensors, {{"note", "a \"quoted\" text"}});
   EXPECT_FALSE(std::filesystem::exists(path.string() + ".tmp"));
@@ -59,7 +57,8 @@ TEST(Safetensors, RefusesBrokenFiles) {
   expect(file_of(R"({"x":{"dtype":"F33","shape":[1],"data_offsets":[0,4]}})", "abcd"), "unknown dtype, F33");
   expect(file_of(R"({"x":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", "abcd"), "must have");
   expect(file_of(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", "abcd"), "needs 8 bytes");
-  expect(file_of(R"({"x":{"dtype":"F32","shape":[9223372036854775807,9],"data_offsets":[0,4]}})", "abcd"), "larger than");
+  expect(file_of(R"({"x":{"dtype":"F32","shape":[9223372036854775807,9],"data_offsets":[0,4]}})", "abcd"),
+         "larger than");
   expect(file_of("{\"x\":{" + entry + "[4,0]}}", "abcd"), "needs 4 bytes");
   expect(file_of("{\"x\":{" + entry + "[0,4]}}", "abc"), "the tensors end at byte 4; the data has 3");
   expect(file_of("{\"x\":{" + entry + "[0,4]}}", "abcdefgh"), "the data has 8");

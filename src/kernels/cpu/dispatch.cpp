@@ -2,6 +2,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "kernels/cpu/kernels.h"
@@ -10,22 +12,31 @@
 namespace lighthouse::kernels::cpu {
 namespace {
 
-const VectorKernels& choose_kernels() {
+/// What this machine can run, best first.
+std::vector<const VectorKernels*> supported_kernels() {
+  std::vector<const VectorKernels*> supported;
 #ifdef LIGHTHOUSE_X86_64
-  const char* wanted = std::getenv("LIGHTHOUSE_CPU_ISA");
-  const auto allowed = [&](const VectorKernels& kernels) {
-    return wanted == nullptr || std::strcmp(wanted, kernels.name) == 0;
-  };
   __builtin_cpu_init();
-  if (allowed(avx512::kKernels) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    return avx512::kKernels;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl")) {
+    supported.push_back(&avx512::kKernels);
   }
-  if (wanted == nullptr || std::strcmp(wanted, "baseline") != 0) {
-    if (__builtin_cpu_supports("avx2")) return avx2::kKernels;
-  }
+  if (__builtin_cpu_supports("avx2")) supported.push_back(&avx2::kKernels);
 #endif
-  return baseline::kKernels;
+  supported.push_back(&baseline::kKernels);
+  return supported;
+}
+
+const VectorKernels& choose_kernels() {
+  const auto supported = supported_kernels();
+  const char* wanted = std::getenv("LIGHTHOUSE_CPU_ISA");
+  if (wanted == nullptr) return *supported.front();
+  std::string names;
+  for (const auto* kernels : supported) {
+    if (std::strcmp(wanted, kernels->name) == 0) return *kernels;
+    names += std::string(names.empty() ? "" : ", ") + kernels->name;
+  }
+  throw std::runtime_error("LIGHTHOUSE_CPU_ISA must be one of what this machine has, " + names + "; got " + wanted);
 }
 
 const VectorKernels& vector_kernels() {
@@ -106,10 +117,9 @@ void window_reduce(const WindowParameters& parameters, const ParallelFor& parall
   const int64_t tail_items = (p.num_tokens - p.tail_begin + kTailRowsPerItem - 1) / kTailRowsPerItem;
   const int64_t items = p.num_coarsest_windows + tail_items;
   const int64_t tokens_per_item = p.num_coarsest_windows > 0 ? p.window_length[p.num_levels - 1] : kTailRowsPerItem;
-  parallel_for(parameters.batch * parameters.heads * items, row_grain(tokens_per_item * parameters.head_dim),
-               [&](int64_t begin, int64_t end) {
-                 vector_kernels().window_reduce(parameters, begin, end, scratch(parameters));
-               });
+  parallel_for(
+      parameters.batch * parameters.heads * items, row_grain(tokens_per_item * parameters.head_dim),
+      [&](int64_t begin, int64_t end) { vector_kernels().window_reduce(parameters, begin, end, scratch(parameters)); });
 }
 
 void window_broadcast(const WindowParameters& parameters, const ParallelFor& parallel_for) {

@@ -1,5 +1,5 @@
-// The CPU back end. Every function fills all of its outputs, takes threads from `parallel_for`, and gives the same bits for
-// any number of threads and any instruction set. Shapes are the caller's to check (ops/ does).
+// The CPU back end. Every function fills all of its outputs, takes threads from `parallel_for`, and gives the same bits
+// for any number of threads and any instruction set. Shapes are the caller's to check (ops/ does).
 #pragma once
 
 #include "kernels/parallel_for.h"

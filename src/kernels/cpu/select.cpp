@@ -11,8 +11,9 @@
 namespace lighthouse::kernels::cpu {
 namespace {
 
-/// Maps a score and a candidate's place to a key that sorts as the rule does: larger scores first, +0 equal to -0, NaN below
-/// everything, and the earlier candidate first among equals. Keys are distinct, so what is chosen is a function of values.
+/// Maps a score and a candidate's place to a key that sorts as the rule does: larger scores first, +0 equal to -0, NaN
+/// below everything, and the earlier candidate first among equals. Keys are distinct, so what is chosen is a function
+/// of values.
 uint64_t selection_key(float score, size_t place) {
   uint32_t ordered = 0;  // NaN
   if (!std::isnan(score)) {
@@ -82,13 +83,17 @@ class TileSelector {
       return;
     }
     choice_.assign(candidates_.size(), kNo);
-    take_best(budget / 2, kForQuery, [&](size_t place) {
-      // Under the paper's rule every entry writes.
-      return (node(level, candidates_[place]) & kWrites) != 0;
-    }, [&](size_t place) { return query_score(level, candidates_[place]); });
+    take_best(
+        budget / 2, kForQuery,
+        [&](size_t place) {
+          // Under the paper's rule every entry writes.
+          return (node(level, candidates_[place]) & kWrites) != 0;
+        },
+        [&](size_t place) { return query_score(level, candidates_[place]); });
     const float* key_scores = key_scores_ + p_.node_offset[level];
-    take_best(budget / 2, kForKey, [&](size_t place) { return choice_[place] == kNo; },
-              [&](size_t place) { return key_scores[candidates_[place]]; });
+    take_best(
+        budget / 2, kForKey, [&](size_t place) { return choice_[place] == kNo; },
+        [&](size_t place) { return key_scores[candidates_[place]]; });
   }
 
   template <typename Eligible, typename Score>

@@ -1,8 +1,8 @@
 // The vectorised kernels, compiled once per instruction set: each copy in a namespace of its own, LIGHTHOUSE_ISA.
 //
-// The files of this folder use no standard library and no inline function of other headers: the linker keeps one copy of
-// such functions, possibly one with instructions that the machine lacks. Floating-point contraction is off, and the order of
-// every sum is fixed, so that all copies give the same bits.
+// The files of this folder use no standard library and no inline function of other headers: the linker keeps one copy
+// of such functions, possibly one with instructions that the machine lacks. Floating-point contraction is off, and the
+// order of every sum is fixed, so that all copies give the same bits.
 #pragma once
 
 #include "kernels/parameters.h"
@@ -14,17 +14,19 @@ struct VectorKernels {
   const char* name;
   /// Items: B * K * (level-1 windows). Fills the scores of level 1.
   void (*score)(const ScoreParameters& parameters, int64_t begin, int64_t end);
-  /// Items: B * heads * reduce_items_per_head(). `scratch` holds reduce_scratch_bytes().
+  /// Items: B * heads * (M + tail tokens / kTailRowsPerItem, rounded up). `scratch`: see dispatch.cpp.
   void (*window_reduce)(const WindowParameters& parameters, int64_t begin, int64_t end, void* scratch);
-  /// Items: B * heads * N tokens. `scratch` holds broadcast_scratch_bytes().
+  /// Items: B * heads * N tokens. `scratch`: see dispatch.cpp.
   void (*window_broadcast)(const WindowParameters& parameters, int64_t begin, int64_t end, void* scratch);
 };
 
 /// Rows of the tail copied as one item of window_reduce.
 inline constexpr int64_t kTailRowsPerItem = 256;
 
+// clang-format off
 namespace baseline { extern const VectorKernels kKernels; }
 namespace avx2 { extern const VectorKernels kKernels; }
 namespace avx512 { extern const VectorKernels kKernels; }
+// clang-format on
 
 }  // namespace lighthouse::kernels::cpu

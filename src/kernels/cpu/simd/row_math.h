@@ -9,9 +9,16 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-template <typename T> struct AccumulatorOf { using type = float; };
-template <> struct AccumulatorOf<double> { using type = double; };
-template <typename T> using Accumulator = typename AccumulatorOf<T>::type;
+template <typename T>
+struct AccumulatorOf {
+  using type = float;
+};
+template <>
+struct AccumulatorOf<double> {
+  using type = double;
+};
+template <typename T>
+using Accumulator = typename AccumulatorOf<T>::type;
 
 inline float load(float x) { return x; }
 inline double load(double x) { return x; }
@@ -26,10 +33,6 @@ inline void store(BFloat16* out, float x) {
   const uint32_t quiet_nan = (bits >> 16) | 0x40U;
   out->bits = static_cast<uint16_t>((bits & 0x7FFFFFFFU) > 0x7F800000U ? quiet_nan : rounded);
 }
-
-/// A row of a [rows, head_dim] array.
-template <typename T>
-inline const T* row_at(const T* base, int64_t stride, int64_t row) { return base + stride * row; }
 
 /// sum[d] = x_0[d] + … + x_{n-1}[d] for a short run of rows, four at a time so that their loads overlap.
 template <typename T>

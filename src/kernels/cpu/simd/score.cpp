@@ -8,7 +8,8 @@ namespace {
 
 /// Max over a group's heads and a window's tokens of the squared norm; NaN only where all of them are.
 template <typename T>
-double window_maximum(const T* rows, int64_t heads, int64_t stride_head, int64_t tokens, int64_t stride_row, int64_t dim) {
+double window_maximum(const T* rows, int64_t heads, int64_t stride_head, int64_t tokens, int64_t stride_row,
+                      int64_t dim) {
   double best = __builtin_nan("");
   for (int64_t head = 0; head < heads; ++head) {
     for (int64_t token = 0; token < tokens; ++token) {

@@ -1,7 +1,7 @@
 // Window-broadcast: one row per token, the weighted sum of the retained entries whose span holds it.
 //
-// Spans of one level tile the sequence, and where a level's entry changes so do those of all finer levels. So the sum over
-// levels >= 1 is kept as partial sums, coarse to fine, and renewed from the coarsest level that changes.
+// Spans of one level tile the sequence, and where a level's entry changes so do those of all finer levels. So the sum
+// over levels >= 1 is kept as partial sums, coarse to fine, and renewed from the coarsest level that changes.
 #include "kernels/cpu/simd/isa.h"
 #include "kernels/cpu/simd/kernels.h"
 #include "kernels/cpu/simd/row_math.h"
@@ -39,9 +39,7 @@ class Broadcaster {
 
  private:
   /// Whether the entry of `level` that holds `token` differs from the one that holds the token before.
-  bool changes(int64_t level, int64_t token) const {
-    return (token + (write_ ? 1 : 0)) % p_.window_length[level] == 0;
-  }
+  bool changes(int64_t level, int64_t token) const { return (token + (write_ ? 1 : 0)) % p_.window_length[level] == 0; }
 
   const T* row(int64_t rank) const { return retained_ + rank * w_.retained.stride_row; }
 
@@ -107,7 +105,7 @@ class Broadcaster {
   const Node* nodes_;
   T* tokens_;
   const T* retained_;
-  A* partial_;                              // a row per level >= 1
+  A* partial_;                               // a row per level >= 1
   const A* sums_[Pyramid::kMaxLevels] = {};  // the partial sum down to each level, or null
   const A* base_ = nullptr;
 };

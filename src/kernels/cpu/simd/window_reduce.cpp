@@ -1,5 +1,5 @@
-// Window-reduce: one row per retained entry, the weighted sum of the tokens of its span. Walks each coarsest window's tree
-// children first, so that a parent's sum finds its tokens in the cache.
+// Window-reduce: one row per retained entry, the weighted sum of the tokens of its span. Walks each coarsest window's
+// tree children first, so that a parent's sum finds its tokens in the cache.
 #include "kernels/cpu/simd/isa.h"
 #include "kernels/cpu/simd/kernels.h"
 #include "kernels/cpu/simd/row_math.h"
@@ -63,7 +63,8 @@ class Reducer {
       count = first + length <= p_.num_tokens ? length : p_.num_tokens - first;
       weight_inverse = 1;
     }
-    sum_rows(tokens_ + first * w_.tokens.stride_row, w_.tokens.stride_row, count, w_.head_dim, sum_, sum_ + w_.head_dim);
+    sum_rows(tokens_ + first * w_.tokens.stride_row, w_.tokens.stride_row, count, w_.head_dim, sum_,
+             sum_ + w_.head_dim);
     const A* __restrict sum = sum_;
     for (int64_t d = 0; d < w_.head_dim; ++d) store(&to[d], sum[d] / weight_inverse);
   }
