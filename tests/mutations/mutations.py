@@ -1,51 +1,183 @@
-"""Bugs to plant, one at a time: (what it breaks, file, text, text in its place). Each text stands once in its file."""
+"""Seeded bugs: each one is what a plausible slip in the core would be, and the tests must notice it.
+
+A mutation replaces each `find`, which must occur exactly once in the file, by its `replace`.
+"""
+
+from typing import NamedTuple
 
 GEOMETRY = "src/pyramid/geometry.cpp"
 SELECT = "src/kernels/cpu/select.cpp"
+LIST = "src/kernels/cpu/list_entries.cpp"
 DISPATCH = "src/kernels/cpu/dispatch.cpp"
 SCORE = "src/kernels/cpu/simd/score.cpp"
 REDUCE = "src/kernels/cpu/simd/window_reduce.cpp"
 BROADCAST = "src/kernels/cpu/simd/window_broadcast.cpp"
+ROW_MATH = "src/kernels/cpu/simd/row_math.h"
+CPU = "src/ops/cpu.cpp"
 AUTOGRAD = "src/ops/autograd.cpp"
+ATTENTION = "src/ops/attention.cpp"
+
+
+class Mutation(NamedTuple):
+    name: str
+    breaks: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+
+
+def mutation(name: str, breaks: str, file: str, *edits: tuple[str, str]) -> Mutation:
+    return Mutation(name, breaks, file, edits)
+
 
 MUTATIONS = [
-    ("geometry: uneven tiles start in the wrong place", GEOMETRY, "tile * rest / num_tiles_", "tile * (rest / num_tiles_)"),
-    ("geometry: write ranges start one token late", GEOMETRY, "window(entry).end - 1;", "window(entry).end;"),
-    ("geometry: a small tile expands more windows than it has", GEOMETRY,
-     "int64_t expanded = std::min(coarsest_windows, tile_budget_);", "int64_t expanded = tile_budget_;"),
-    ("geometry: another default number of tiles", GEOMETRY, "std::max<int64_t>(1, top_k / 128)",
-     "std::max<int64_t>(1, top_k / 64)"),
-    ("select: ties go to the higher index", SELECT, "| (0xFFFFFFFFU - static_cast<uint32_t>(place));",
-     "| static_cast<uint32_t>(place);"),
-    ("select: -0 ranks below +0", SELECT, "score += 0.0F;  // -0 becomes +0", ""),
-    ("select: NaN ranks above everything", SELECT, "uint32_t ordered = 0;  // NaN", "uint32_t ordered = 0xFFFFFFFFU;"),
-    ("select: the prefix rule is forgotten", SELECT, "window == 0 && parameters_.cover_prefix ?", "false ?"),
-    ("select: causal selection looks at the window itself", SELECT, ": scores[window - 1];", ": scores[window];"),
-    ("select: children of windows expanded for a key write", SELECT, "|| choice_[place] == kForQuery);", "|| true);"),
-    ("select: windows that do not write compete for queries", SELECT,
-     "return (node(level, candidates_[place]) & kWrites) != 0;", "return true;"),
-    ("select: a parent comes before its children", SELECT,
-     "  void assign_ranks(int64_t level, int64_t window) {\n    const int64_t p = p_.pooling_factor;\n"
-     "    Node& self = node(level, window);\n",
-     "  void assign_ranks(int64_t level, int64_t window) {\n    const int64_t p = p_.pooling_factor;\n"
-     "    Node& self = node(level, window);\n    if (level > 1) {\n      self |= static_cast<Node>(next_rank_++ << kRankShift);\n"
-     "      if ((self & kExpanded) != 0) {\n        for (int64_t c = window * p; c < (window + 1) * p; ++c) assign_ranks(level - 1, c);\n"
-     "      }\n      return;\n    }\n"),
-    ("score: only the group's first head counts", SCORE, "window_maximum(query, group,", "window_maximum(query, 1,"),
-    ("score: one NaN hides a coarse window's scores", DISPATCH,
-     "            if (!(*child <= best) && *child == *child) best = *child;\n          }\n          parent[window] = best;",
-     "            if (i == 0 || *child > best) best = *child;\n          }\n          parent[window] = best;"),
-    ("gather: the mean of p^l tokens divides by p^l - 1", REDUCE, "A weight_inverse = static_cast<A>(length);",
-     "A weight_inverse = static_cast<A>(length - 1);"),
-    ("scatter's adjoint: rows that do not write get a gradient", REDUCE,
-     "if (w_.span == Span::kWriteRange && !writes) return clear(to);", ""),
-    ("scatter's adjoint: write ranges start at the window's first token", REDUCE, "first += length - 1;", "first += 0;"),
-    ("scatter: entries change one token late", BROADCAST, "(token + (write_ ? 1 : 0))", "token"),
-    ("scatter: tokens write that should not", BROADCAST, "(write_ ? kChildrenWrite : kExpanded)", "kExpanded"),
-    ("scatter: the finest of two levels is dropped", BROADCAST, "base_ = sums_[1];",
-     "base_ = p_.num_levels > 2 && sums_[2] != nullptr ? sums_[2] : sums_[1];"),
-    ("gather's adjoint: the weight is forgotten", BROADCAST,
-     "write_ ? A{1} : A{1} / static_cast<A>(p_.window_length[level])", "A{1}"),
-    ("gradients: backward forgets the number of tiles", AUTOGRAD, 'context->saved_data["num_tiles"] = options.num_tiles;',
-     'context->saved_data["num_tiles"] = std::optional<int64_t>();'),
-]  # fmt: skip
+    # ---- geometry ----
+    mutation(
+        "tiles-round-up", "tile t begins at ceil(t M / n)", GEOMETRY,
+        ("tile * whole + tile * rest / num_tiles_", "tile * whole + (tile * rest + num_tiles_ - 1) / num_tiles_"),
+    ),
+    mutation(
+        "default-tiles", "default n from k / 64", GEOMETRY,
+        ("std::max<int64_t>(1, top_k / 128)", "std::max<int64_t>(1, top_k / 64)"),
+    ),
+    mutation(
+        "write-range-unclipped", "write ranges run past N", GEOMETRY,
+        ("std::min(begin + window_length(entry.level), num_tokens_)", "begin + window_length(entry.level)"),
+    ),
+    mutation(
+        "writer-past-the-last-window", "writer() names windows that do not exist", GEOMETRY,
+        ("return window < num_windows(level) ? window : -1;", "return window;"),
+    ),
+    mutation(
+        "retained-without-coarsest", "S forgets that small tiles have fewer than b windows", GEOMETRY,
+        ("int64_t expanded = std::min(coarsest_windows, tile_budget_);", "int64_t expanded = tile_budget_;"),
+    ),
+    # ---- scores ----
+    mutation(
+        "score-first-head-only", "s_q is the first head's norm, not the group's largest", SCORE,
+        ("window_maximum(query, group,", "window_maximum(query, 1,"),
+    ),
+    mutation(
+        "score-nan-wins", "NaN is not ignored in the maximum over children", DISPATCH,
+        ("if (!(*child <= best) && *child == *child) best = *child;", "if (!(*child <= best)) best = *child;"),
+    ),
+    # ---- selection ----
+    mutation(
+        "negative-zero-below-zero", "-0 ranks below +0", SELECT,
+        ("score += 0.0F;", ""),
+    ),
+    mutation(
+        "nan-above-everything", "NaN ranks first", SELECT,
+        ("uint32_t ordered = 0;", "uint32_t ordered = 0xFFFFFFFFU;"),
+    ),
+    mutation(
+        "ties-by-higher-index", "among equal scores the last window wins", SELECT,
+        ("(0xFFFFFFFFU - static_cast<uint32_t>(place));", "static_cast<uint32_t>(place);"),
+        ("return 0xFFFFFFFFU - static_cast<uint32_t>(key);", "return static_cast<uint32_t>(key);"),
+    ),
+    mutation(
+        "no-prefix-rule", "cover_prefix does nothing", SELECT,
+        ("return window == 0 && parameters_.cover_prefix ? kInfinity : scores[window];", "return scores[window];"),
+    ),
+    mutation(
+        "key-half-by-query", "the second half of the budget goes by s_q too", SELECT,
+        ("return key_scores[candidates_[place]];", "return (void)key_scores, query_score(level, candidates_[place]);"),
+    ),
+    mutation(
+        "causal-own-score", "4b: a query competes with its own window's score", SELECT,
+        ("kInfinity : scores[window - 1];", "kInfinity : scores[window];"),
+    ),
+    mutation(
+        "causal-silent-compete", "4b: windows that do not write take places in the query half", SELECT,
+        ("return (node(level, candidates_[place]) & kWrites) != 0;", "return true;"),
+    ),
+    mutation(
+        "causal-key-children-write", "4b: children of windows expanded for their keys write", SELECT,
+        ("(!parameters_.causal_selection || choice_[place] == kForQuery)", "choice_[place] != kNo"),
+    ),
+    mutation(
+        "causal-full-tile-by-halves", "4b: a tile of exactly b windows is halved as if it were larger", SELECT,
+        ("if (candidates_.size() <= budget) {", "if (candidates_.size() < budget) {"),
+    ),
+    mutation(
+        "list-parents-write", "writes() gives a token its parent's flag", LIST,
+        ("(node & kChildrenWrite) != 0);", "(node & kWrites) != 0);"),
+    ),
+    # ---- gather and the adjoint of scatter (window-reduce) ----
+    mutation(
+        "pool-weight", "every level is averaged as if its windows had p tokens", REDUCE,
+        ("static_cast<A>(length);", "static_cast<A>(p_.pooling_factor);"),
+    ),
+    mutation(
+        "reduce-wrong-group", "query heads follow the trees of other key heads", REDUCE,
+        ("head / (w.heads / w.kv_heads))", "head % w.kv_heads)"),
+    ),
+    mutation(
+        "reduce-first-batch-tree", "every batch row is gathered by the first one's tree", REDUCE,
+        ("(batch * w.kv_heads + ", "("),
+    ),
+    mutation(
+        "tail-one-short", "the last tail token is not gathered", REDUCE,
+        ("kTailRowsPerItem ? tail - first :", "kTailRowsPerItem ? tail - first - 1 :"),
+    ),
+    mutation(
+        "scatter-adjoint-shift", "the adjoint of scatter starts one token late", REDUCE,
+        ("first += length - 1;", "first += length;"),
+    ),
+    mutation(
+        "scatter-adjoint-unclipped-count", "the adjoint of scatter drops the clipped ranges' last token", REDUCE,
+        ("length : p_.num_tokens - first;", "length : p_.num_tokens - first - 1;"),
+    ),
+    mutation(
+        "silent-rows-get-gradient", "entries that do not write get a gradient", REDUCE,
+        ("if (w_.span == Span::kWriteRange && !writes) return clear(to);", "(void)writes;"),
+    ),
+    mutation(
+        "bfloat16-truncates", "bfloat16 is cut off, not rounded", ROW_MATH,
+        ("(bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;", "bits >> 16;"),
+    ),
+    # ---- scatter and the adjoint of gather (window-broadcast) ----
+    mutation(
+        "write-one-early", "an entry speaks for a token one before its window's last: a leak", BROADCAST,
+        ("const int64_t shifted = write_ ? token - (length - 1) : token;",
+         "const int64_t shifted = write_ ? token - (length - 2) : token;"),
+        ("(token + (write_ ? 1 : 0)) %", "(token + (write_ ? 2 : 0)) %"),
+    ),
+    mutation(
+        "stale-partial-sums", "sums over coarse levels are renewed one token late", BROADCAST,
+        ("(token + (write_ ? 1 : 0)) %", "token %"),
+    ),
+    mutation(
+        "silent-rows-write", "entries that do not write are added to the output", BROADCAST,
+        ("if (node == kNotRetained || (write_ && (node & kWrites) == 0)) return nullptr;",
+         "if (node == kNotRetained) return nullptr;"),
+    ),
+    mutation(
+        "uncovered-not-zeroed", "a position without contributions keeps what was in memory", BROADCAST,
+        ("for (int64_t d = 0; d < dim; ++d) to[d] = T{};", "return;"),
+    ),
+    mutation(
+        "gather-adjoint-weight", "the adjoint of gather forgets p^-l", BROADCAST,
+        ("write_ ? A{1} : A{1} / static_cast<A>(p_.window_length[level]);", "A{1};"),
+    ),
+    mutation(
+        "last-window-off-the-end", "tail tokens look for windows that do not exist", BROADCAST,
+        ("if (window >= p_.num_windows[level]) return nullptr;", ""),
+    ),
+    # ---- operators ----
+    mutation(
+        "strides-of-the-last-dimension", "inputs whose last dimension is not contiguous are read as if it were", CPU,
+        ("tensor.stride(-1) == 1 || tensor.size(-1) == 1 ? tensor : tensor.contiguous();", "tensor;"),
+    ),
+    mutation(
+        "key-and-value-gradients-swapped", "k gets v's gradient", AUTOGRAD,
+        ("return {q, k, v, Tensor(), Tensor()};", "return {q, v, k, Tensor(), Tensor()};"),
+    ),
+    mutation(
+        "scale-of-the-caller", "the caller's scale is ignored", ATTENTION,
+        ("return dense_attention(q, k, v, scale);", "return dense_attention(q, k, v);"),
+    ),
+    mutation(
+        "scores-of-the-caller", "attention() selects by norms whatever scores it gets", ATTENTION,
+        ("ops::select(query, key, options.scores, options)", "ops::select(query, key, std::nullopt, options)"),
+    ),
+]
