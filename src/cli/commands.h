@@ -8,5 +8,7 @@ namespace lighthouse::cli {
 void add_train_command(CLI::App& program);
 void add_generate_command(CLI::App& program);
 void add_demo_command(CLI::App& program);
+void add_report_command(CLI::App& program);
+void add_doctor_command(CLI::App& program);
 
 }  // namespace lighthouse::cli

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "cli/commands.h"
+#include "cli/stop_signal.h"
 
 namespace {
 
@@ -37,11 +38,15 @@ int main(int argc, char** argv) {
   lighthouse::cli::add_train_command(program);
   lighthouse::cli::add_generate_command(program);
   lighthouse::cli::add_demo_command(program);
+  lighthouse::cli::add_report_command(program);
+  lighthouse::cli::add_doctor_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = program.exit(error);
     return code == 0 ? 0 : 2;
+  } catch (const lighthouse::cli::ExitWith& exit) {
+    return exit.status;
   } catch (const std::exception& error) {
     const auto commands = program.get_subcommands();
     std::cerr << "lighthouse" << (commands.empty() ? "" : " " + commands.front()->get_name()) << ": "

@@ -33,17 +33,18 @@ void ProgressLine::stage(const train::StageConfig&, int64_t index) {
   for (int64_t i = 0; i < index; ++i) stage_begin_ += config_.stages[static_cast<size_t>(i)].steps;
   stage_index_ = index;
   stage_seconds_ = 0;
+  stage_steps_ = 0;
 }
 
 /// Of this stage, at its own mean speed: a later stage's speed is not known before it runs.
 double ProgressLine::seconds_left(const train::StepRecord& record) const {
-  const auto done = static_cast<double>(record.step - stage_begin_);
-  const auto steps = static_cast<double>(config_.stages[static_cast<size_t>(stage_index_)].steps);
-  return stage_seconds_ / done * (steps - done);
+  const int64_t end = stage_begin_ + config_.stages[static_cast<size_t>(stage_index_)].steps;
+  return stage_seconds_ / static_cast<double>(stage_steps_) * static_cast<double>(end - record.step);
 }
 
 void ProgressLine::step(const train::StepRecord& record) {
   stage_seconds_ += static_cast<double>(config_.tokens_per_step()) / record.tokens_per_second;
+  ++stage_steps_;
   const auto now = std::chrono::steady_clock::now();
   const bool last_step = record.step == config_.total_steps();
   if (!terminal_ && !last_step && now - last_ < kQuietInterval) return;
@@ -73,7 +74,8 @@ void ProgressLine::finish() {
 train::Observer ProgressLine::observer() {
   return {[this](const train::StepRecord& record) { step(record); },
           [this](const train::ValidationRecord& record) { validation(record); },
-          [this](const train::StageConfig& config, int64_t index) { stage(config, index); }};
+          [this](const train::StageConfig& config, int64_t index) { stage(config, index); },
+          {}};
 }
 
 }  // namespace lighthouse::cli

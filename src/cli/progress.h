@@ -33,7 +33,8 @@ class ProgressLine {
   bool open_ = false;
   int64_t stage_index_ = 0;
   int64_t stage_begin_ = 0;
-  double stage_seconds_ = 0;
+  double stage_seconds_ = 0;  // and steps, of this process
+  int64_t stage_steps_ = 0;
   std::chrono::steady_clock::time_point last_;
 };
 

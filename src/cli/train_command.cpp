@@ -2,10 +2,13 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/stop_signal.h"
 #include "report/html_page.h"
+#include "train/config_keys.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -16,6 +19,12 @@ struct TrainArguments {
   std::string config;
   std::vector<std::string> overrides;
   bool overwrite = false;
+  bool resume = false;
+  bool allow_changes = false;
+
+  train::FolderUse use() const {
+    return resume ? train::FolderUse::kResume : overwrite ? train::FolderUse::kOverwrite : train::FolderUse::kNew;
+  }
 };
 
 std::string number(const char* pattern, double value) {
@@ -27,7 +36,7 @@ std::string number(const char* pattern, double value) {
 void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
   const auto& corpus = trainer.corpus();
   std::cout << "data: " << corpus.num_files() << " files, "
-            << report::short_number(static_cast<double>(corpus.num_bytes())) << " bytes; "
+            << report::short_number(static_cast<double>(corpus.num_tokens())) << " tokens; "
             << corpus.training_sequences() << " training and " << corpus.validation_sequences()
             << " held-out sequences of " << config.data.context_length << " tokens\n"
             << "model: " << report::short_number(static_cast<double>(model::num_parameters(*trainer.decoder())))
@@ -60,19 +69,60 @@ void print_results(const train::RunConfig& config, const train::RunResult& resul
   }
   std::cout << "\n"
             << report::to_text(table) << "\n"
-            << config.output_dir << ": config.toml, metrics.jsonl, model.safetensors\n";
+            << config.output_dir << ": model.safetensors, metrics.jsonl; curves: lighthouse report "
+            << config.output_dir << "\n";
+}
+
+/// A file, or the folder of a run, whose own configuration then goes on in that folder.
+train::RunConfig load(const TrainArguments& arguments) {
+  const std::filesystem::path path(arguments.config);
+  if (!std::filesystem::is_directory(path)) return train::load_config(path, arguments.overrides);
+  train::RunConfig config = train::load_config(path / "config.toml", arguments.overrides);
+  config.output_dir = path.string();
+  return config;
+}
+
+/// The checkpoint to go on from, put into the trainer; none for a run from the start.
+std::optional<train::Checkpoint> resume(const TrainArguments& arguments, const train::RunConfig& config,
+                                        train::RunFolder& folder, train::Trainer& trainer) {
+  if (!arguments.resume) return std::nullopt;
+  auto checkpoint = folder.newest_checkpoint([](const std::string& problem) { std::cerr << problem << "\n"; });
+  if (!checkpoint) {
+    std::cerr << "No checkpoint in " << config.output_dir << " yet: starting from the beginning.\n";
+    return std::nullopt;
+  }
+  trainer.restore(*checkpoint, "the checkpoint of step " + std::to_string(checkpoint->position.step),
+                  arguments.allow_changes);
+  const std::string differences = train::describe_differences(checkpoint->environment, train::environment());
+  if (!differences.empty()) {
+    std::cerr << "The last bits of the losses may differ from an uninterrupted run's from here on (" << differences
+              << ").\n";
+  }
+  std::cout << "resumed: step " << checkpoint->position.step << " of " << config.total_steps() << ", after "
+            << clock_text(checkpoint->position.seconds) << " of training\n";
+  return checkpoint;
 }
 
 void train_run(const TrainArguments& arguments) {
-  const train::RunConfig config = train::load_config(arguments.config, arguments.overrides);
+  const train::RunConfig config = load(arguments);
   train::Trainer trainer(config);  // reads the data, so that nothing is created for a run that cannot start
-  train::create_run_folder(config, arguments.overwrite);
+  train::RunFolder folder(config, arguments.use());
+  const auto checkpoint = resume(arguments, config, folder, trainer);
+  train::Metrics so_far = folder.begin(checkpoint);
   print_plan(config, trainer);
-  train::MetricsFile metrics(std::filesystem::path(config.output_dir) / "metrics.jsonl");
+  std::cout << std::flush;
+  catch_stop_signals();
   ProgressLine progress(config);
-  const train::RunResult result = trainer.run(progress.observer(), &metrics);
+  train::Observer observer = progress.observer();
+  observer.should_stop = [] { return stop_signal() != 0; };
+  const train::RunResult result = trainer.run(observer, &folder, std::move(so_far));
   progress.finish();
-  train::save_model(config, trainer.decoder());
+  if (result.stopped) {
+    std::cerr << "Stopped by a signal after step " << result.steps.back().step << " of " << config.total_steps()
+              << ", with a checkpoint. Go on with: lighthouse train " << config.output_dir << " --resume\n";
+    throw ExitWith{128 + stop_signal()};
+  }
+  folder.save_model(trainer.decoder());
   print_results(config, result);
 }
 
@@ -80,24 +130,38 @@ void train_run(const TrainArguments& arguments) {
 
 void add_train_command(CLI::App& program) {
   auto arguments = std::make_shared<TrainArguments>();
-  CLI::App* command =
-      program.add_subcommand("train",
-                             "Train a model by a configuration file.\n\n"
-                             "The file lists stages ([[stages]]), each with its steps and its attention, "
-                             "\"lighthouse\" or \"dense\". The stages\n"
-                             "share one optimiser state and one stream of data. The run's folder (output_dir) gets "
-                             "config.toml, metrics.jsonl and\n"
-                             "model.safetensors. docs/CONFIG.md lists every key; configs/ holds examples.");
+  CLI::App* command = program.add_subcommand(
+      "train",
+      "Train a model by a configuration file.\n\n"
+      "The file lists stages ([[stages]]), each with its steps and its attention, "
+      "\"lighthouse\" or \"dense\". The stages\n"
+      "share one optimiser state and one stream of data. The run's folder (output_dir) gets "
+      "config.toml, metrics.jsonl, a\n"
+      "TensorBoard file, checkpoints and, at the end, model.safetensors.\n\n"
+      "A run survives anything: Ctrl-C and SIGTERM write a checkpoint and stop (a second one stops "
+      "at once), and after a kill\n"
+      "or a crash --resume goes on from the newest checkpoint, with the losses that the "
+      "uninterrupted run would have had.");
   command->footer(
       "Examples:\n"
       "  lighthouse train configs/example-cpu.toml\n"
+      "  lighthouse train configs/example-cpu.toml --resume        (from the start where there is no checkpoint yet)\n"
+      "  lighthouse train runs/example-cpu --resume                (by the configuration that the run keeps)\n"
       "  lighthouse train configs/example-cpu.toml --set stages.0.steps=20 --set optimizer.learning_rate=1e-3\n"
-      "  lighthouse train configs/example-cpu.toml --set 'data.paths=[\"/usr/share/doc\"]' --overwrite");
-  command->add_option("config", arguments->config, "Configuration, a TOML file")->required();
+      "  lighthouse train configs/example-cpu.toml --set 'data.paths=[\"/usr/share/doc\"]' --overwrite\n\n"
+      "Configuration keys and their defaults (docs/CONFIG.md says more):\n" +
+      train::describe_config_keys());
+  command->add_option("config", arguments->config, "Configuration, a TOML file; or the folder of a run to resume")
+      ->required();
   command->add_option("--set", arguments->overrides, "Override a key: a.b=value. May be given several times")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  command->add_flag("--overwrite", arguments->overwrite, "Replace a run that is in output_dir already");
+  auto* overwrite =
+      command->add_flag("--overwrite", arguments->overwrite, "Replace a run that is in output_dir already");
+  command->add_flag("--resume", arguments->resume, "Go on from the newest checkpoint in output_dir")
+      ->excludes(overwrite);
+  command->add_flag("--allow-changes", arguments->allow_changes,
+                    "Resume under a configuration that computes something else than the run began with");
   command->callback([arguments] { train_run(*arguments); });
 }
 

@@ -12,6 +12,8 @@ torch::nn::Linear make_linear(int64_t in, int64_t out) {
   return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(false));
 }
 
+}  // namespace
+
 void check(const ModelConfig& c) {
   const auto expect = [](bool holds, const std::string& message) {
     if (!holds) throw std::invalid_argument("model: " + message);
@@ -29,8 +31,6 @@ void check(const ModelConfig& c) {
            "full_attention_layers must name layers 0 to " + text(c.num_hidden_layers - 1) + "; got " + text(layer));
   }
 }
-
-}  // namespace
 
 RmsNormImpl::RmsNormImpl(int64_t size, double epsilon)
     : weight_(register_parameter("weight", torch::ones({size}))), epsilon_(epsilon) {}

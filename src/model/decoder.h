@@ -20,6 +20,9 @@
 
 namespace lighthouse::model {
 
+/// Throws std::invalid_argument on a configuration that makes no model, naming the key.
+void check(const ModelConfig& config);
+
 enum class AttentionKind { kDense, kLighthouse };
 
 /// Keys and values of the tokens seen so far, one pair [B, K, seen, D] per layer; for generation.
@@ -92,8 +95,7 @@ TORCH_MODULE(DecoderLayer);
 
 class DecoderImpl : public torch::nn::Module {
  public:
-  /// Weights are drawn from normal(0, initializer_range) by torch's default generator. Throws std::invalid_argument on
-  /// a configuration that makes no model.
+  /// Weights are drawn from normal(0, initializer_range) by torch's default generator. Throws as check() does.
   explicit DecoderImpl(const ModelConfig& config);
 
   /// Attention of the layers that are not in full_attention_layers. Weights are not touched.

@@ -1,19 +1,19 @@
 #include "model/safetensors.h"
 
-#include <fcntl.h>
 #include <torch/nn/module.h>
 #include <torch/torch.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+
+#include "io/atomic_file.h"
+#include "io/checksum.h"
+#include "io/system_error.h"
 
 namespace lighthouse::model {
 namespace {
@@ -43,61 +43,14 @@ const char* name_of(torch::ScalarType type, const std::string& tensor) {
   throw std::invalid_argument("safetensors: no name for the dtype of " + tensor + ", " + c10::toString(type));
 }
 
-[[noreturn]] void fail_system(const std::string& what, const std::filesystem::path& path) {
-  throw std::runtime_error(what + " " + path.string() + ": " + std::strerror(errno));
-}
-
-/// A file descriptor that is closed on the way out.
-class OutputFile {
- public:
-  explicit OutputFile(const std::filesystem::path& path)
-      : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
-    if (descriptor_ < 0) fail_system("cannot create", path_);
-  }
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-  ~OutputFile() {
-    if (descriptor_ < 0) return;
-    ::close(descriptor_);
-    ::unlink(path_.c_str());  // a file that was not finished is of no use
-  }
-
-  void write(const void* data, size_t size) {
-    const auto* bytes = static_cast<const char*>(data);
-    while (size > 0) {
-      const ssize_t written = ::write(descriptor_, bytes, size);
-      if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail_system("cannot write", path_);
-      bytes += written;
-      size -= static_cast<size_t>(written);
-    }
-  }
-
-  void sync_and_close() {
-    if (::fsync(descriptor_) != 0) fail_system("cannot sync", path_);
-    const int descriptor = std::exchange(descriptor_, -1);
-    if (::close(descriptor) != 0) fail_system("cannot close", path_);
-  }
-
- private:
-  std::filesystem::path path_;
-  int descriptor_;
-};
-
-/// The rename itself must survive a power cut, too.
-void sync_folder(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) fail_system("cannot open", folder);
-  const int result = ::fsync(descriptor);
-  ::close(descriptor);
-  if (result != 0) fail_system("cannot sync", folder);
-}
+constexpr const char* kChecksum = "lighthouse.checksum";
+constexpr const char* kNoChecksum = "0000000000000000";  // stands in the header while the checksum is taken
 
 std::string header_of(const NamedTensors& tensors, const Metadata& metadata) {
   Json header = Json::object();
   Json texts = Json::object();
   texts["format"] = "pt";
+  texts[kChecksum] = kNoChecksum;
   for (const auto& [key, value] : metadata) texts[key] = value;
   header["__metadata__"] = texts;
   size_t offset = 0;
@@ -113,6 +66,14 @@ std::string header_of(const NamedTensors& tensors, const Metadata& metadata) {
   return text;
 }
 
+/// The header with its checksum, or without: both are as long.
+std::string with_checksum(std::string header, const std::string& checksum) {
+  const std::string key = std::string(1, '"').append(kChecksum).append("\":\"");
+  const size_t place = header.find(key);
+  if (place != std::string::npos) header.replace(place + key.size(), checksum.size(), checksum);
+  return header;
+}
+
 /// Reads one file, naming it in every complaint.
 class Reader {
  public:
@@ -120,7 +81,7 @@ class Reader {
 
   SafetensorsFile read() {
     std::ifstream file(path_, std::ios::binary);
-    if (!file) fail_system("cannot open", path_);
+    if (!file) io::fail_system("cannot open", path_);
     std::error_code error;
     const uint64_t size = std::filesystem::file_size(path_, error);
     if (error) fail("its size cannot be read: " + error.message());
@@ -161,12 +122,16 @@ class Reader {
       fail("the tensors end at byte " + std::to_string(expected) + "; the data has " +
            std::to_string(size - 8 - header_size));
     }
+    io::Checksum checksum;
+    checksum.add(with_checksum(text, kNoChecksum));
     for (const Range& range : ranges) {
       torch::Tensor tensor = torch::empty(range.shape, range.type);
       file.read(static_cast<char*>(tensor.data_ptr()), static_cast<std::streamsize>(tensor.nbytes()));
       if (!file) fail(range.name + " cannot be read");
+      checksum.add(tensor.data_ptr(), tensor.nbytes());
       result.tensors.emplace_back(range.name, tensor);
     }
+    verify(checksum, result);
     return result;
   }
 
@@ -180,6 +145,17 @@ class Reader {
   };
 
   [[noreturn]] void fail(const std::string& what) const { throw std::runtime_error(path_.string() + ": " + what); }
+
+  void verify(const io::Checksum& checksum, SafetensorsFile& result) const {
+    const auto said = result.metadata.find(kChecksum);
+    if (said == result.metadata.end()) return;
+    const std::string found = io::to_hex(checksum.value());
+    if (said->second != found) {
+      fail("the file is damaged: its checksum says " + said->second + ", its bytes give " + found);
+    }
+    result.metadata.erase(said);
+    result.checksum_verified = true;
+  }
 
   void read_metadata(const Json& entry, Metadata& metadata) const {
     if (!entry.is_object()) fail("__metadata__ must be an object of strings");
@@ -236,18 +212,19 @@ std::string shape_text(const torch::Tensor& tensor) {
 
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, const Metadata& metadata) {
   const std::string header = header_of(tensors, metadata);
-  const std::filesystem::path temporary = path.string() + ".tmp";
-  OutputFile file(temporary);
+  NamedTensors plain;
+  io::Checksum checksum;
+  checksum.add(header);
+  for (const auto& [name, tensor] : tensors) {
+    plain.emplace_back(name, tensor.detach().to(torch::kCPU).contiguous());
+    checksum.add(plain.back().second.data_ptr(), plain.back().second.nbytes());
+  }
+  io::AtomicFile file(path);
   const uint64_t header_size = header.size();
   file.write(&header_size, sizeof(header_size));
-  file.write(header.data(), header.size());
-  for (const auto& [name, tensor] : tensors) {
-    const torch::Tensor plain = tensor.detach().to(torch::kCPU).contiguous();
-    file.write(plain.data_ptr(), plain.nbytes());
-  }
-  file.sync_and_close();
-  if (::rename(temporary.c_str(), path.c_str()) != 0) fail_system("cannot rename " + temporary.string() + " to", path);
-  sync_folder(path);
+  file.write(with_checksum(header, io::to_hex(checksum.value())));
+  for (const auto& [name, tensor] : plain) file.write(tensor.data_ptr(), tensor.nbytes());
+  file.commit();
 }
 
 SafetensorsFile read_safetensors(const std::filesystem::path& path) { return Reader(path).read(); }

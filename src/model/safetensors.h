@@ -18,15 +18,18 @@ using Metadata = std::map<std::string, std::string>;
 
 struct SafetensorsFile {
   NamedTensors tensors;  ///< In the order of their bytes.
-  Metadata metadata;
+  Metadata metadata;     ///< Without the checksum.
+  /// Whether the file has a checksum (files of this project do); one that does not fit is an error.
+  bool checksum_verified = false;
 };
 
-/// Writes to a temporary name in the same folder, syncs, renames, so that `path` always holds a whole file. Throws
-/// std::runtime_error with the path and the system's reason, std::invalid_argument on a dtype without a name here.
+/// Writes to a temporary name in the same folder, syncs, renames, so that `path` always holds a whole file. The
+/// metadata get a checksum over header and tensors. Throws std::runtime_error with the path and the system's reason,
+/// std::invalid_argument on a dtype without a name here.
 void write_safetensors(const std::filesystem::path& path, const NamedTensors& tensors, const Metadata& metadata = {});
 
-/// Strict: sizes, dtypes, shapes and byte ranges must agree and leave no hole. Throws std::runtime_error naming the
-/// file and what is wrong in it.
+/// Strict: sizes, dtypes, shapes and byte ranges must agree and leave no hole, and a checksum must fit. Throws
+/// std::runtime_error naming the file and what is wrong in it.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 
 /// A module's parameters by name, as stored in its checkpoint.

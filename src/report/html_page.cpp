@@ -1,10 +1,8 @@
 #include "report/html_page.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <stdexcept>
+
+#include "io/atomic_file.h"
 
 namespace lighthouse::report {
 namespace {
@@ -139,16 +137,6 @@ std::string HtmlPage::to_string() const {
          "</body></html>\n";
 }
 
-void HtmlPage::write(const std::filesystem::path& path) const {
-  const std::filesystem::path temporary = path.string() + ".tmp";
-  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-  file << to_string();
-  file.close();
-  if (!file) throw std::runtime_error("cannot write " + temporary.string() + ": " + std::strerror(errno));
-  std::error_code error;
-  std::filesystem::rename(temporary, path, error);
-  if (error)
-    throw std::runtime_error("cannot rename " + temporary.string() + " to " + path.string() + ": " + error.message());
-}
+void HtmlPage::write(const std::filesystem::path& path) const { io::write_file(path, to_string()); }
 
 }  // namespace lighthouse::report

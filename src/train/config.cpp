@@ -193,6 +193,21 @@ const std::vector<std::pair<std::string, ScheduleKind>>& schedule_kinds() {
   return kinds;
 }
 
+const std::vector<std::pair<std::string, DataFormat>>& data_formats() {
+  static const std::vector<std::pair<std::string, DataFormat>> formats = {{"auto", DataFormat::kAuto},
+                                                                          {"text", DataFormat::kText},
+                                                                          {"uint16", DataFormat::kUint16},
+                                                                          {"uint32", DataFormat::kUint32},
+                                                                          {"llm.c", DataFormat::kLlmC}};
+  return formats;
+}
+
+template <typename T>
+std::string name_of(const T& value, const std::vector<std::pair<std::string, T>>& names) {
+  const auto found = std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.second == value; });
+  return found == names.end() ? std::string() : found->first;
+}
+
 void read_model(Section section, model::ModelConfig& c) {
   section.integer("vocab_size", c.vocab_size, 256);
   section.integer("hidden_size", c.hidden_size, 1);
@@ -236,6 +251,7 @@ void read_data(Section section, DataConfig& d) {
   section.texts("paths", d.paths);
   section.texts("include", d.include);
   section.texts("exclude", d.exclude);
+  section.choice("format", d.format, data_formats());
   section.integer("context_length", d.context_length, 1);
   section.number("validation_fraction", d.validation_fraction, 0.0, 0.5);
   section.finish();
@@ -266,6 +282,12 @@ void read_training(Section section, TrainingConfig& t) {
   section.integer("validation_sequences", t.validation_sequences, 0);
   section.integer("log_interval", t.log_interval, 1);
   section.integer("num_threads", t.num_threads, 0, 4096);
+  section.finish();
+}
+
+void read_checkpoint(Section section, CheckpointConfig& c) {
+  section.integer("interval", c.interval, 0);
+  section.integer("keep", c.keep, 1);
   section.finish();
 }
 
@@ -346,6 +368,7 @@ RunConfig read_config(const toml::table& table, const std::string& source) {
   if (auto section = root.table("optimizer")) read_optimizer(*section, config.optimizer);
   if (auto section = root.table("schedule")) read_schedule(*section, config.schedule);
   if (auto section = root.table("training")) read_training(*section, config.training);
+  if (auto section = root.table("checkpoint")) read_checkpoint(*section, config.checkpoint);
   for (auto& section : root.tables("stages")) config.stages.push_back(read_stage(section, source));
   name_stages(config.stages, source);
   root.finish();
@@ -360,6 +383,14 @@ RunConfig read_config(const toml::table& table, const std::string& source) {
       fail(source + ": attention of stage " + stage.name + ": " + error.what());
     }
   }
+  int64_t steps = 0;
+  int64_t tokens = 0;
+  bool too_many = false;
+  for (const auto& stage : config.stages) too_many |= __builtin_add_overflow(steps, stage.steps, &steps);
+  too_many |= __builtin_mul_overflow(config.training.batch_size, config.training.accumulation_steps, &tokens);
+  too_many |= __builtin_mul_overflow(tokens, config.data.context_length, &tokens);
+  too_many |= __builtin_mul_overflow(tokens, steps, &tokens);
+  if (too_many) fail(source + ": batch_size x accumulation_steps x context_length x steps must be below 2^63");
   if (config.attention.causal_selection && !config.attention.cover_prefix) {
     fail(source + ": attention.cover_prefix must be true with causal_selection; got false");
   }
@@ -438,10 +469,6 @@ std::string to_toml(const RunConfig& c) {
                         {"cover_prefix", c.attention.cover_prefix},
                         {"causal_selection", c.attention.causal_selection}};
   if (c.attention.num_tiles) attention.insert("num_tiles", *c.attention.num_tiles);
-  std::string kind;
-  for (const auto& [name, value] : schedule_kinds()) {
-    if (value == c.schedule.kind) kind = name;
-  }
   toml::array stages;
   for (const auto& stage : c.stages) {
     toml::table table{
@@ -456,6 +483,7 @@ std::string to_toml(const RunConfig& c) {
                          {"data", toml::table{{"paths", to_array(c.data.paths)},
                                               {"include", to_array(c.data.include)},
                                               {"exclude", to_array(c.data.exclude)},
+                                              {"format", name_of(c.data.format, data_formats())},
                                               {"context_length", c.data.context_length},
                                               {"validation_fraction", c.data.validation_fraction}}},
                          {"optimizer", toml::table{{"learning_rate", c.optimizer.learning_rate},
@@ -464,7 +492,7 @@ std::string to_toml(const RunConfig& c) {
                                                    {"epsilon", c.optimizer.epsilon},
                                                    {"weight_decay", c.optimizer.weight_decay},
                                                    {"clip_norm", c.optimizer.clip_norm}}},
-                         {"schedule", toml::table{{"kind", kind},
+                         {"schedule", toml::table{{"kind", name_of(c.schedule.kind, schedule_kinds())},
                                                   {"warmup_steps", c.schedule.warmup_steps},
                                                   {"decay_fraction", c.schedule.decay_fraction},
                                                   {"final_fraction", c.schedule.final_fraction}}},
@@ -474,6 +502,7 @@ std::string to_toml(const RunConfig& c) {
                                                   {"validation_sequences", c.training.validation_sequences},
                                                   {"log_interval", c.training.log_interval},
                                                   {"num_threads", c.training.num_threads}}},
+                         {"checkpoint", toml::table{{"interval", c.checkpoint.interval}, {"keep", c.checkpoint.keep}}},
                          {"stages", stages}};
   std::ostringstream text;
   text << root << "\n";

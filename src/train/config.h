@@ -11,10 +11,14 @@
 
 namespace lighthouse::train {
 
+/// How data files store tokens; train/token_source.h has the formats.
+enum class DataFormat { kAuto, kText, kUint16, kUint32, kLlmC };
+
 struct DataConfig {
   std::vector<std::string> paths;    ///< Files, and folders that are searched recursively.
   std::vector<std::string> include;  ///< File-name patterns such as "*.py", for folders. Empty: every file.
   std::vector<std::string> exclude;  ///< Names of files and folders inside folders to pass over; patterns too.
+  DataFormat format = DataFormat::kAuto;
   int64_t context_length = 4096;
   double validation_fraction = 0.02;
 };
@@ -46,6 +50,11 @@ struct TrainingConfig {
   int64_t num_threads = 0;   ///< 0: torch's default.
 };
 
+struct CheckpointConfig {
+  int64_t interval = 200;  ///< Steps; 0: at the ends of stages, and where a run is stopped, only.
+  int64_t keep = 2;        ///< The newest are kept.
+};
+
 struct StageConfig {
   std::string name;
   bool lighthouse = true;  ///< Otherwise dense.
@@ -62,6 +71,7 @@ struct RunConfig {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   TrainingConfig training;
+  CheckpointConfig checkpoint;
   std::vector<StageConfig> stages;
 
   int64_t total_steps() const;

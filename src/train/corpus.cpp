@@ -3,9 +3,6 @@
 #include <fnmatch.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <numeric>
 #include <set>
 #include <stdexcept>
@@ -69,15 +66,9 @@ std::vector<fs::path> files_below(const fs::path& folder, const DataConfig& conf
   return files;
 }
 
-void append_file(const fs::path& path, std::vector<uint8_t>& bytes) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw std::runtime_error("cannot open " + path.string() + ": " + std::strerror(errno));
-  const std::streamoff size = file.tellg();
-  const size_t before = bytes.size();
-  bytes.resize(before + static_cast<size_t>(std::max<std::streamoff>(size, 0)));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(bytes.data() + before), size);
-  if (!file) throw std::runtime_error("cannot read " + path.string() + ": " + std::strerror(errno));
+/// Whether the user named this very file, rather than a folder that it is in.
+bool is_named(const DataConfig& config, const fs::path& path) {
+  return std::find(config.paths.begin(), config.paths.end(), path.string()) != config.paths.end();
 }
 
 }  // namespace
@@ -112,16 +103,22 @@ std::vector<fs::path> find_files(const DataConfig& config) {
   return files;
 }
 
-Corpus::Corpus(const DataConfig& config, uint64_t seed) : seed_(seed), context_length_(config.context_length) {
+Corpus::Corpus(const DataConfig& config, uint64_t seed, int64_t vocab_size)
+    : begins_{0}, seed_(seed), vocab_size_(vocab_size), context_length_(config.context_length) {
   const auto files = find_files(config);
-  num_files_ = static_cast<int64_t>(files.size());
   // Files are mixed before the tail is held out, so that it is like the rest.
   constexpr uint64_t kFileOrder = 0;
-  for (const int64_t file : seeded_permutation(num_files_, seed, kFileOrder)) {
-    append_file(files[static_cast<size_t>(file)], bytes_);
+  sources_.reserve(files.size());
+  for (const int64_t file : seeded_permutation(static_cast<int64_t>(files.size()), seed, kFileOrder)) {
+    const fs::path& path = files[static_cast<size_t>(file)];
+    sources_.emplace_back(path, config.format);
+    begins_.push_back(begins_.back() + sources_.back().num_tokens());
+    if (sources_.back().num_tokens() == 0 && is_named(config, path)) {
+      throw std::runtime_error(path.string() + " is empty; expected text or tokens");
+    }
   }
 
-  const int64_t length = num_bytes();
+  const int64_t length = num_tokens();
   const int64_t needed = context_length_ + 1;
   const auto held_out = static_cast<int64_t>(config.validation_fraction * static_cast<double>(length));
   validation_begin_ = length - (config.validation_fraction > 0 ? std::max(held_out, needed) : 0);
@@ -129,23 +126,47 @@ Corpus::Corpus(const DataConfig& config, uint64_t seed) : seed_(seed), context_l
   training_sequences_ = validation_begin_ > 0 ? (validation_begin_ - 1) / context_length_ : 0;
   if (training_sequences_ < 1) {
     throw std::runtime_error("the data is too small: expected at least " + std::to_string(2 * needed) +
-                             " bytes (a training and a held-out sequence of " + std::to_string(needed) + "); got " +
-                             std::to_string(length) + " in " + std::to_string(num_files_) + " files");
+                             " tokens (a training and a held-out sequence of " + std::to_string(needed) + "); got " +
+                             std::to_string(length) + " in " + std::to_string(num_files()) + " files");
   }
 }
 
-const uint8_t* Corpus::training_sequence(int64_t index) {
+uint64_t Corpus::fingerprint() {
+  if (fingerprint_) return *fingerprint_;
+  constexpr uint64_t kAllBytes = uint64_t{4} << 30;
+  uint64_t bytes = 0;
+  for (const auto& source : sources_) bytes += source.num_bytes();
+  io::Checksum checksum;
+  for (const auto& source : sources_) source.add_to(checksum, bytes <= kAllBytes);
+  fingerprint_ = checksum.value();
+  return *fingerprint_;
+}
+
+/// A sequence may begin in one file and end in another.
+void Corpus::read(int64_t begin, int64_t* out) const {
+  int64_t left = context_length_ + 1;
+  auto source = static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), begin) - begins_.begin()) - 1;
+  for (; left > 0; ++source) {
+    const int64_t count = std::min(left, begins_[source + 1] - begin);
+    if (count > 0) sources_[source].read(begin - begins_[source], count, vocab_size_, out);
+    begin += count;
+    out += count;
+    left -= count;
+  }
+}
+
+void Corpus::read_training_sequence(int64_t index, int64_t* out) {
   const int64_t epoch = index / training_sequences_;
   if (epoch != epoch_) {
     order_ = seeded_permutation(training_sequences_, seed_, static_cast<uint64_t>(epoch) + 1);
     epoch_ = epoch;
   }
-  return bytes_.data() + order_[static_cast<size_t>(index % training_sequences_)] * context_length_;
+  read(order_[static_cast<size_t>(index % training_sequences_)] * context_length_, out);
 }
 
-const uint8_t* Corpus::validation_sequence(int64_t index, int64_t count) const {
+void Corpus::read_validation_sequence(int64_t index, int64_t count, int64_t* out) const {
   const int64_t chosen = index * validation_sequences_ / std::max<int64_t>(1, count);
-  return bytes_.data() + validation_begin_ + chosen * (context_length_ + 1);
+  read(validation_begin_ + chosen * (context_length_ + 1), out);
 }
 
 }  // namespace lighthouse::train

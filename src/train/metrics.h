@@ -1,11 +1,13 @@
-// What a run records: one JSON object per line in metrics.jsonl, and the same records for a caller in the same process.
+// What a run records: one JSON object per line in metrics.jsonl, written as it happens, read back whole.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "io/append_file.h"
 
 namespace lighthouse::train {
 
@@ -13,7 +15,8 @@ namespace lighthouse::train {
 struct StepRecord {
   int64_t step = 0;    ///< From 1: steps done.
   int64_t tokens = 0;  ///< Seen so far.
-  double seconds = 0;  ///< Of training so far; validation not counted.
+  double seconds = 0;  ///< Of training so far; validation and checkpoints not counted.
+  double time = 0;     ///< Of day: seconds since 1970.
   std::string stage;
   std::string attention;
   double loss = 0;  ///< Nats per token, mean over the step.
@@ -28,24 +31,35 @@ struct ValidationRecord {
   int64_t step = 0;
   int64_t tokens = 0;
   double seconds = 0;
+  double time = 0;
   std::string stage;
   bool stage_end = false;
   double dense_loss = 0;                  ///< Under dense attention.
   std::optional<double> lighthouse_loss;  ///< The same weights under the stage's own, in a Lighthouse stage.
 };
 
+/// A run's records in the order of its file.
+struct Metrics {
+  std::vector<StepRecord> steps;
+  std::vector<ValidationRecord> validations;
+};
+
+/// The file as a whole, or its first `bytes` bytes. A last line without its end is passed over: a process may be
+/// writing it. Throws std::runtime_error naming the file, the line and what is wrong with it.
+Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> bytes = std::nullopt);
+
 class MetricsFile {
  public:
-  /// Creates the file. Throws std::runtime_error with the path and reason.
-  explicit MetricsFile(const std::filesystem::path& path);
+  /// Goes on after the first `keep_bytes` bytes of the file. Throws std::runtime_error with the path and reason.
+  explicit MetricsFile(const std::filesystem::path& path, uint64_t keep_bytes = 0) : file_(path, keep_bytes) {}
+  /// A line is in the file whole or, where writing fails, not at all.
   void write(const StepRecord& record);
   void write(const ValidationRecord& record);
+  /// Makes the lines so far outlive a power cut; returns the bytes of them.
+  uint64_t sync();
 
  private:
-  void write_line(const std::string& line);
-
-  std::filesystem::path path_;
-  std::ofstream file_;
+  io::AppendFile file_;
 };
 
 }  // namespace lighthouse::train

@@ -1,42 +1,134 @@
 #include "train/run_folder.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <stdexcept>
 
+#include "io/atomic_file.h"
 #include "model/safetensors.h"
 
 namespace lighthouse::train {
 
 namespace fs = std::filesystem;
 
-void create_run_folder(const RunConfig& config, bool overwrite) {
-  const fs::path folder(config.output_dir);
-  for (const char* name : {"config.toml", "metrics.jsonl", "model.safetensors"}) {
-    if (overwrite || !fs::exists(folder / name)) continue;
-    throw std::runtime_error(folder.string() + " holds " + name +
-                             " already; choose another output_dir, or pass --overwrite to replace it");
-  }
+namespace {
+
+constexpr const char* kConfig = "config.toml";
+constexpr const char* kMetrics = "metrics.jsonl";
+constexpr const char* kModel = "model.safetensors";
+
+void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw std::runtime_error("cannot create the folder " + folder.string() + ": " + error.message());
-  fs::remove(folder / "model.safetensors", error);  // of the run that is overwritten
-  std::ofstream file(folder / "config.toml", std::ios::trunc);
-  file << to_toml(config);
-  file.close();
-  if (!file)
-    throw std::runtime_error("cannot write " + (folder / "config.toml").string() + ": " + std::strerror(errno));
 }
 
-void save_model(const RunConfig& config, const model::Decoder& decoder) {
-  model::write_safetensors(fs::path(config.output_dir) / "model.safetensors", model::named_parameters(*decoder));
+}  // namespace
+
+RunFolder::RunFolder(const RunConfig& config, FolderUse use)
+    : config_(config), use_(use), folder_(config.output_dir), checkpoints_(folder_ / "checkpoints") {
+  for (const char* name : {kConfig, kMetrics, kModel, "checkpoints"}) {
+    if (use != FolderUse::kNew || !fs::exists(folder_ / name)) continue;
+    throw std::runtime_error(folder_.string() + " holds " + name +
+                             " already; choose another output_dir, pass --resume to go on with the run that is there, "
+                             "or --overwrite to replace it");
+  }
+  make_folder(folder_);
+  lock_ = std::make_unique<io::FileLock>(folder_ / ".lock");
 }
+
+std::optional<Checkpoint> RunFolder::newest_checkpoint(const std::function<void(const std::string&)>& on_problem) {
+  const auto paths = list_checkpoints(checkpoints_);
+  std::string problems;
+  for (auto path = paths.rbegin(); path != paths.rend(); ++path) {
+    try {
+      Checkpoint checkpoint = read_checkpoint(*path);
+      if (!problems.empty()) on_problem(problems + "going on from the one before, " + path->string());
+      return checkpoint;
+    } catch (const std::runtime_error& error) {
+      problems += std::string(error.what()) + "; ";
+      if (path + 1 == paths.rend()) break;  // the last one stays where it is, for the user to see
+      std::error_code ignored;
+      fs::rename(*path, path->string() + ".damaged", ignored);
+    }
+  }
+  if (!paths.empty()) throw std::runtime_error(problems + "no checkpoint is left to go on from");
+  if (has_model()) {
+    throw std::runtime_error(folder_.string() + " holds " + kModel + " but no checkpoint to go on from");
+  }
+  return std::nullopt;
+}
+
+Metrics RunFolder::begin(const std::optional<Checkpoint>& checkpoint) {
+  remove_leftovers();
+  std::error_code ignored;
+  if (use_ == FolderUse::kOverwrite) {
+    fs::remove_all(checkpoints_, ignored);
+    fs::remove(folder_ / kModel, ignored);
+  }
+  make_folder(checkpoints_);
+  const uint64_t keep = checkpoint ? checkpoint->metrics_bytes : 0;
+  Metrics records = keep > 0 ? read_metrics(folder_ / kMetrics, keep) : Metrics{};
+  io::write_file(folder_ / kConfig, to_toml(config_));
+  metrics_ = std::make_unique<MetricsFile>(folder_ / kMetrics, keep);
+  tensorboard_ = std::make_unique<TensorBoardFile>(folder_ / kTensorBoardName, records);
+  return records;
+}
+
+/// What a killed process had not finished.
+void RunFolder::remove_leftovers() const {
+  for (const fs::path& folder : {folder_, checkpoints_}) {
+    std::error_code error;
+    std::vector<fs::path> unfinished;
+    for (fs::directory_iterator walk(folder, error), end; !error && walk != end; walk.increment(error)) {
+      if (walk->path().extension() == io::kTemporarySuffix) unfinished.push_back(walk->path());
+    }
+    for (const auto& path : unfinished) fs::remove(path, error);
+  }
+}
+
+void RunFolder::record(const StepRecord& record) {
+  metrics_->write(record);
+  tensorboard_->write(record);
+}
+
+void RunFolder::record(const ValidationRecord& record) {
+  metrics_->write(record);
+  tensorboard_->write(record);
+}
+
+void RunFolder::save(Checkpoint checkpoint) {
+  const fs::path path = checkpoint_path(checkpoints_, checkpoint.position.step);
+  try {
+    checkpoint.metrics_bytes = metrics_->sync();
+    write_checkpoint(path, checkpoint);
+  } catch (const std::runtime_error& error) {
+    const auto before = list_checkpoints(checkpoints_);
+    throw std::runtime_error(std::string("the checkpoint of step ") + std::to_string(checkpoint.position.step) +
+                             " was not written: " + error.what() +
+                             (before.empty() ? ". There is none before it; --resume starts from the beginning"
+                                             : ". The last one, " + before.back().string() +
+                                                   ", is whole: when there is room again, go on "
+                                                   "from it with --resume"));
+  }
+  prune();
+}
+
+void RunFolder::prune() const {
+  const auto paths = list_checkpoints(checkpoints_);
+  const auto keep = static_cast<size_t>(config_.checkpoint.keep);
+  std::error_code ignored;  // one too many does no harm
+  for (size_t i = 0; i + keep < paths.size(); ++i) fs::remove(paths[i], ignored);
+}
+
+void RunFolder::save_model(const model::Decoder& decoder) {
+  model::write_safetensors(folder_ / kModel, model::named_parameters(*decoder));
+}
+
+bool RunFolder::has_model() const { return fs::exists(folder_ / kModel); }
 
 LoadedRun load_run(const fs::path& folder) {
-  LoadedRun run{load_config(folder / "config.toml")};
+  LoadedRun run{load_config(folder / kConfig)};
   run.decoder = model::Decoder(run.config.model);
-  const fs::path weights = folder / "model.safetensors";
+  const fs::path weights = folder / kModel;
   model::load_parameters(*run.decoder, model::read_safetensors(weights).tensors, weights.string());
   return run;
 }

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "model/decoder.h"
+#include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/corpus.h"
 #include "train/metrics.h"
+#include "train/run_folder.h"
 
 namespace lighthouse::train {
 
@@ -19,8 +21,10 @@ namespace lighthouse::train {
 struct Observer {
   std::function<void(const StepRecord&)> on_step;
   std::function<void(const ValidationRecord&)> on_validation;
-  /// Before the first step of a stage.
+  /// Before the first step of a stage, or the first one after a resume.
   std::function<void(const StageConfig&, int64_t stage_index)> on_stage;
+  /// Asked after every step: true ends the run there, with a checkpoint.
+  std::function<bool()> should_stop;
 };
 
 struct StageResult {
@@ -34,22 +38,31 @@ struct StageResult {
 };
 
 struct RunResult {
-  std::vector<StageResult> stages;
+  std::vector<StageResult> stages;  ///< Those that have steps.
   std::vector<StepRecord> steps;
   std::vector<ValidationRecord> validations;
-  double seconds = 0;  ///< Training only.
+  double seconds = 0;    ///< Training only.
+  bool stopped = false;  ///< Before its end, because the observer said so.
 };
 
-/// Runs a configuration from fresh weights. The same configuration with the same number of threads gives the same
-/// losses, bit for bit.
+/// Stages of a run by its records.
+std::vector<StageResult> summarize_stages(const std::vector<StepRecord>& steps);
+
+/// Runs a configuration, from fresh weights or from a checkpoint. The same configuration with the same number of
+/// threads gives the same losses, bit for bit, however often the run is interrupted.
 class Trainer {
  public:
   /// Sets torch's seed and threads, reads the data, makes the model. Throws std::invalid_argument or
   /// std::runtime_error.
   explicit Trainer(const RunConfig& config);
 
-  /// Trains all stages. With `metrics`, records go there as they come.
-  RunResult run(const Observer& observer = {}, MetricsFile* metrics = nullptr);
+  /// Goes on from a checkpoint instead of fresh weights. Throws std::runtime_error where it is of another model, of
+  /// other data, or of a configuration that differs in what a run computes; `allow_changes` lets the last pass.
+  void restore(const Checkpoint& checkpoint, const std::string& source, bool allow_changes = false);
+
+  /// Trains what is left of the stages. With a folder, records and checkpoints go there as they come; `so_far` are the
+  /// records of the steps before.
+  RunResult run(const Observer& observer = {}, RunFolder* folder = nullptr, Metrics so_far = {});
 
   model::Decoder& decoder() { return decoder_; }
   const Corpus& corpus() const { return corpus_; }
@@ -64,14 +77,17 @@ class Trainer {
   };
   struct Progress;
   StepOutcome train_step(int64_t step);
-  void run_stage(const StageConfig& stage, Progress& progress);
+  StepRecord make_record(const StageConfig& stage, const StepOutcome& outcome, double seconds) const;
+  void run_stage(const StageConfig& stage, int64_t stage_begin, Progress& progress);
   void validate(const StageConfig& stage, bool stage_end, Progress& progress);
+  void save(Progress& progress);
   void apply_attention(const StageConfig& stage);
 
   RunConfig config_;
   Corpus corpus_;
   model::Decoder decoder_{nullptr};
   std::unique_ptr<torch::optim::AdamW> optimizer_;
+  Position position_;
 };
 
 }  // namespace lighthouse::train

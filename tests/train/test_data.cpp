@@ -1,5 +1,7 @@
 // Text files to sequences: which files, which split, which order.
+#include <numeric>
 #include <set>
+#include <vector>
 
 #include "temporary_folder.h"
 #include "train/corpus.h"
@@ -16,6 +18,21 @@ std::string bytes_of(size_t count, int start) {
   return text;
 }
 
+template <typename Token>
+std::filesystem::path write_tokens(const TemporaryFolder& folder, const std::string& name,
+                                   const std::vector<Token>& tokens, const std::string& header = "") {
+  return folder.write(
+      name, header + std::string(reinterpret_cast<const char*>(tokens.data()), tokens.size() * sizeof(Token)));
+}
+
+std::string llm_c_header(int32_t magic, int32_t version, int32_t count) {
+  std::vector<int32_t> header(256, 0);
+  header[0] = magic;
+  header[1] = version;
+  header[2] = count;
+  return {reinterpret_cast<const char*>(header.data()), 1024};
+}
+
 DataConfig config_for(const TemporaryFolder& folder) {
   DataConfig config;
   config.paths = {folder.path().string()};
@@ -24,53 +41,142 @@ DataConfig config_for(const TemporaryFolder& folder) {
   return config;
 }
 
+using Sequence = std::vector<int64_t>;
+
+Sequence training_sequence(Corpus& corpus, int64_t index, size_t context = 16) {
+  Sequence tokens(context + 1, -1);
+  corpus.read_training_sequence(index, tokens.data());
+  return tokens;
+}
+
 TEST(Corpus, TakesAnyBytesAndCutsThemUp) {
   const TemporaryFolder folder;
-  folder.write("a.bin", bytes_of(1000, 0));
+  // Numbered tokens, so that a sequence says where it is from.
+  std::vector<uint16_t> numbers(1000);
+  std::iota(numbers.begin(), numbers.end(), uint16_t{0});
+  write_tokens(folder, "a.bin", numbers);
   const auto config = config_for(folder);
-  Corpus corpus(config, 1);
-  EXPECT_EQ(corpus.num_bytes(), 1000);
+  Corpus corpus(config, 1, 1000);
+  EXPECT_EQ(corpus.num_tokens(), 1000);
   EXPECT_EQ(corpus.training_sequences(), 799 / 16);
   EXPECT_EQ(corpus.validation_sequences(), 200 / 17);
-  // One file: the text in its own order. Every sequence comes once an epoch, its targets one byte further on.
-  const std::string text = bytes_of(1000, 0);
-  std::set<const uint8_t*> seen;
-  for (int64_t i = 0; i < corpus.training_sequences(); ++i) seen.insert(corpus.training_sequence(i));
-  EXPECT_EQ(static_cast<int64_t>(seen.size()), corpus.training_sequences());
-  const uint8_t* first = *seen.begin();
-  for (const uint8_t* sequence : seen) {
-    EXPECT_EQ((sequence - first) % 16, 0);
-    const auto offset = static_cast<size_t>(sequence - first);
-    for (size_t i = 0; i < 17; ++i) EXPECT_EQ(sequence[i], static_cast<uint8_t>(text[offset + i]));
-    EXPECT_LE(offset + 17, 800U) << "training must not see held-out bytes";
+  // Every sequence comes once an epoch, its targets one token further on.
+  std::set<int64_t> begins;
+  for (int64_t i = 0; i < corpus.training_sequences(); ++i) {
+    const Sequence tokens = training_sequence(corpus, i);
+    EXPECT_EQ(tokens.front() % 16, 0);
+    for (size_t j = 0; j < tokens.size(); ++j) EXPECT_EQ(tokens[j], tokens.front() + static_cast<int64_t>(j));
+    EXPECT_LT(tokens.back(), 800) << "training must not see held-out tokens";
+    begins.insert(tokens.front());
   }
+  EXPECT_EQ(static_cast<int64_t>(begins.size()), corpus.training_sequences());
+  Sequence held_out(17);
+  for (int64_t i = 0; i < 3; ++i) {
+    corpus.read_validation_sequence(i, 3, held_out.data());
+    EXPECT_GE(held_out.front(), 800);
+  }
+}
+
+TEST(Corpus, SequencesRunOnFromFileToFile) {
+  const TemporaryFolder folder;
+  for (int i = 0; i < 40; ++i) folder.write("f" + std::to_string(i), std::string(static_cast<size_t>(i % 7), 'x'));
+  folder.write("long", std::string(2 << 20, 'y'));  // mapped, where the others are in memory
+  auto config = config_for(folder);
+  config.validation_fraction = 0.00001;
+  Corpus corpus(config, 2, 256);
+  int64_t x = 0;
+  for (int64_t i = 0; i < corpus.training_sequences(); ++i) {
+    const Sequence tokens = training_sequence(corpus, i);
+    for (size_t j = 0; j < 16; ++j) {
+      ASSERT_TRUE(tokens[j] == 'x' || tokens[j] == 'y');
+      x += tokens[j] == 'x' ? 1 : 0;
+    }
+  }
+  EXPECT_GT(x, 80);
 }
 
 TEST(Corpus, OrderIsAFunctionOfSeedAndIndex) {
   const TemporaryFolder folder;
   for (int i = 0; i < 5; ++i) folder.write("f" + std::to_string(i), bytes_of(300, i));
   const auto config = config_for(folder);
-  Corpus one(config, 3);
-  Corpus two(config, 3);
-  Corpus other(config, 4);
+  Corpus one(config, 3, 256);
+  Corpus two(config, 3, 256);
+  Corpus other(config, 4, 256);
   const int64_t count = one.training_sequences();
   // `two` starts in the second epoch and goes back: a restart sees what the first run saw.
-  std::vector<std::string> later;
-  for (int64_t i = count; i < 2 * count; ++i)
-    later.emplace_back(reinterpret_cast<const char*>(two.training_sequence(i)), 17);
+  std::vector<Sequence> later;
+  for (int64_t i = count; i < 2 * count; ++i) later.push_back(training_sequence(two, i));
   bool epochs_differ = false;
   bool seeds_differ = false;
   for (int64_t i = 0; i < 2 * count; ++i) {
-    const std::string text(reinterpret_cast<const char*>(one.training_sequence(i)), 17);
-    EXPECT_EQ(text, std::string(reinterpret_cast<const char*>(two.training_sequence(i)), 17));
+    const Sequence tokens = training_sequence(one, i);
+    EXPECT_EQ(tokens, training_sequence(two, i));
     if (i >= count) {
-      EXPECT_EQ(text, later[static_cast<size_t>(i - count)]);
+      EXPECT_EQ(tokens, later[static_cast<size_t>(i - count)]);
     }
-    if (i < count) epochs_differ |= text != later[static_cast<size_t>(i)];
-    seeds_differ |= text != std::string(reinterpret_cast<const char*>(other.training_sequence(i)), 17);
+    if (i < count) epochs_differ |= tokens != later[static_cast<size_t>(i)];
+    seeds_differ |= tokens != training_sequence(other, i);
   }
   EXPECT_TRUE(epochs_differ);
   EXPECT_TRUE(seeds_differ);
+}
+
+TEST(Corpus, TokenFiles) {
+  const TemporaryFolder folder;
+  const std::vector<uint16_t> small = {7, 300, 50256, 0, 1};
+  const std::vector<uint32_t> large = {7, 300, 128255, 0, 1};
+  auto tokens_of = [&](const train::TokenSource& source) {
+    Sequence tokens(static_cast<size_t>(source.num_tokens()));
+    source.read(0, source.num_tokens(), 200000, tokens.data());
+    return tokens;
+  };
+  using train::DataFormat;
+  const Sequence expected = {7, 300, 50256, 0, 1};
+  EXPECT_EQ(tokens_of({write_tokens(folder, "a.bin", small), DataFormat::kAuto}), expected);
+  EXPECT_EQ(tokens_of({write_tokens(folder, "a", large), DataFormat::kUint32}), (Sequence{7, 300, 128255, 0, 1}));
+  EXPECT_EQ(tokens_of({write_tokens(folder, "c.bin", small, llm_c_header(20240520, 1, 5)), DataFormat::kAuto}),
+            expected);
+  EXPECT_EQ(tokens_of({write_tokens(folder, "d.bin", large, llm_c_header(20240801, 7, 5)), DataFormat::kAuto}),
+            (Sequence{7, 300, 128255, 0, 1}));
+
+  const auto open = [&](const std::filesystem::path& path, DataFormat format) {
+    expect_error([&] { train::TokenSource(path, format); }, {path.string()});
+    try {
+      train::TokenSource(path, format);
+    } catch (const std::exception& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_NE(open(folder.write("odd.bin", "abc"), DataFormat::kAuto).find("got 3 bytes"), std::string::npos);
+  EXPECT_NE(open(folder.write("short", "abc"), DataFormat::kLlmC).find("header of 1024 bytes"), std::string::npos);
+  const auto wrong_count = write_tokens(folder, "e.bin", small, llm_c_header(20240520, 1, 6));
+  EXPECT_NE(open(wrong_count, DataFormat::kAuto).find("says 6 tokens; the file has 5"), std::string::npos);
+  const auto wrong_version = write_tokens(folder, "f.bin", small, llm_c_header(20240520, 2, 5));
+  EXPECT_NE(open(wrong_version, DataFormat::kAuto).find("expected version 1"), std::string::npos);
+  EXPECT_NE(open(wrong_version, DataFormat::kLlmC).find("got 2"), std::string::npos);
+
+  const train::TokenSource source(folder.path() / "a.bin", DataFormat::kAuto);
+  Sequence tokens(5);
+  expect_error([&] { source.read(1, 4, 300, tokens.data()); }, {"a.bin", "token 1 is 300", "vocab_size, 300"});
+}
+
+TEST(Corpus, NoticesDataThatChanges) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("a", bytes_of(2 << 20, 0));
+  const auto config = config_for(folder);
+  Corpus corpus(config, 1, 256);
+  const uint64_t before = corpus.fingerprint();
+  EXPECT_EQ(Corpus(config, 1, 256).fingerprint(), before);
+  Sequence tokens(17);
+  corpus.read_training_sequence(0, tokens.data());
+  std::filesystem::resize_file(path, 1 << 20);
+  expect_error([&] { corpus.read_training_sequence(1, tokens.data()); },
+               {path.string(), "changed while it was in use", "2097152", "1048576"});
+  std::string other = bytes_of(2 << 20, 0);
+  other[1000000] = static_cast<char>(other[1000000] + 1);
+  folder.write("a", other);
+  EXPECT_NE(Corpus(config, 1, 256).fingerprint(), before);
 }
 
 TEST(Corpus, ChoosesFilesInFolders) {
@@ -118,13 +224,13 @@ TEST(Corpus, NamesWhatIsWrong) {
     std::filesystem::remove_all(folder.path() / "locked");
   }
   auto config = config_for(folder);
-  expect_error([&] { Corpus(config, 1); }, {"no files below", folder.path().string()});
+  expect_error([&] { Corpus(config, 1, 256); }, {"no files below", folder.path().string()});
   folder.write("empty", "");
-  expect_error([&] { Corpus(config, 1); }, {"too small", "expected at least 34 bytes", "got 0 in 1 files"});
+  expect_error([&] { Corpus(config, 1, 256); }, {"too small", "expected at least 34 tokens", "got 0 in 1 files"});
   folder.write("small", bytes_of(20, 0));
-  expect_error([&] { Corpus(config, 1); }, {"too small", "got 20 in 2 files"});
+  expect_error([&] { Corpus(config, 1, 256); }, {"too small", "got 20 in 2 files"});
   config.paths = {"/no/such/place"};
-  expect_error([&] { Corpus(config, 1); }, {"no such file or folder: /no/such/place"});
+  expect_error([&] { Corpus(config, 1, 256); }, {"no such file or folder: /no/such/place"});
 }
 
 }  // namespace

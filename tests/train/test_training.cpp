@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "temporary_folder.h"
+#include "tiny_run.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -14,40 +15,6 @@ namespace {
 using train::RunConfig;
 using train::StageConfig;
 using train::Trainer;
-
-StageConfig stage(bool lighthouse, int64_t steps) {
-  StageConfig config;
-  config.name = lighthouse ? "lighthouse" : "dense";
-  config.lighthouse = lighthouse;
-  config.steps = steps;
-  return config;
-}
-
-RunConfig tiny_run(const TemporaryFolder& folder) {
-  std::string text;
-  for (int i = 0; i < 1500; ++i) text += "line " + std::to_string(i * i % 97) + " of a text that repeats\n";
-  RunConfig config;
-  config.seed = 5;
-  config.output_dir = (folder.path() / "run").string();
-  config.model.hidden_size = 32;
-  config.model.intermediate_size = 64;
-  config.model.num_hidden_layers = 2;
-  config.model.num_attention_heads = 2;
-  config.model.num_key_value_heads = 1;
-  config.model.head_dim = 16;
-  config.attention.num_levels = 3;
-  config.attention.pooling_factor = 2;
-  config.attention.top_k = 8;
-  config.attention.causal_selection = true;
-  config.data.paths = {folder.write("text", text).string()};
-  config.data.context_length = 128;
-  config.data.validation_fraction = 0.1;
-  config.optimizer.learning_rate = 5e-3;
-  config.schedule.kind = train::ScheduleKind::kConstant;
-  config.training.validation_sequences = 3;
-  config.stages = {stage(true, 12), stage(false, 6)};
-  return config;
-}
 
 std::vector<double> losses(const train::RunResult& result) {
   std::vector<double> values;
@@ -62,9 +29,9 @@ TEST(Training, LearnsAndRecords) {
   int64_t stages_seen = 0;
   train::Observer observer;
   observer.on_stage = [&](const StageConfig&, int64_t index) { EXPECT_EQ(index, stages_seen++); };
-  train::create_run_folder(config, false);
-  train::MetricsFile metrics(folder.path() / "run" / "metrics.jsonl");
-  const auto result = trainer.run(observer, &metrics);
+  train::RunFolder run_folder(config, train::FolderUse::kNew);
+  run_folder.begin(std::nullopt);
+  const auto result = trainer.run(observer, &run_folder);
   ASSERT_EQ(result.steps.size(), 18U);
   EXPECT_LT(result.steps.back().loss, result.steps.front().loss - 1.0);
   EXPECT_EQ(result.steps[11].attention, "lighthouse");
@@ -76,7 +43,7 @@ TEST(Training, LearnsAndRecords) {
   EXPECT_FALSE(result.validations[1].lighthouse_loss.has_value());
   EXPECT_LT(result.validations[1].dense_loss, result.validations[0].dense_loss);
 
-  train::save_model(config, trainer.decoder());
+  run_folder.save_model(trainer.decoder());
   auto loaded = train::load_run(config.output_dir);
   const torch::NoGradGuard no_grad;
   const auto tokens = torch::randint(0, 256, {1, 60}, torch::kLong);
@@ -149,14 +116,22 @@ TEST(Training, AStageMayHaveItsOwnBudget) {
 TEST(Training, KeepsARunThatIsThere) {
   const TemporaryFolder folder;
   const RunConfig config = tiny_run(folder);
-  train::create_run_folder(config, false);
-  expect_error([&] { train::create_run_folder(config, false); }, {"holds config.toml already", "--overwrite"});
-  train::create_run_folder(config, true);
+  const auto use = [&](const RunConfig& run, train::FolderUse how) { train::RunFolder(run, how).begin(std::nullopt); };
+  use(config, train::FolderUse::kNew);
+  expect_error([&] { use(config, train::FolderUse::kNew); }, {"holds config.toml already", "--overwrite", "--resume"});
+  use(config, train::FolderUse::kOverwrite);
   // Nor is somebody else's model replaced.
   RunConfig other = config;
   other.output_dir = (folder.path() / "model").string();
   folder.write("model/model.safetensors", "weights");
-  expect_error([&] { train::create_run_folder(other, false); }, {"holds model.safetensors already"});
+  expect_error([&] { use(other, train::FolderUse::kNew); }, {"holds model.safetensors already"});
+}
+
+TEST(Training, OneProcessAtATime) {
+  const TemporaryFolder folder;
+  const RunConfig config = tiny_run(folder);
+  const train::RunFolder first(config, train::FolderUse::kNew);
+  expect_error([&] { train::RunFolder(config, train::FolderUse::kResume); }, {"another process is using", "run"});
 }
 
 TEST(Training, StopsWhereTheLossIsNotFinite) {

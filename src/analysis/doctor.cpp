@@ -1,0 +1,211 @@
+#include "analysis/doctor.h"
+
+#include <torch/torch.h>
+#include <torch/version.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+
+#include "analysis/machine.h"
+#include "kernels/cpu/kernels.h"
+#include "lighthouse/attention.h"
+#include "train/environment.h"
+#include "train/memory_estimate.h"
+
+namespace lighthouse::analysis {
+namespace {
+
+using Findings = std::vector<Finding>;
+
+std::string number(const char* pattern, double value) {
+  char text[64];
+  std::snprintf(text, sizeof(text), pattern, value);
+  return text;
+}
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+/// The fastest of a few calls, in seconds.
+double seconds_of(const std::function<void()>& call) {
+  double best = 1e9;
+  for (int i = 0; i < 5; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    call();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+/// Headers and libraries of torch come apart where one is replaced under a build of the other.
+void examine_versions(Findings& findings) {
+  findings.push_back({"lighthouse", train::environment().at("lighthouse"), Verdict::kFine, ""});
+  const std::string built = TORCH_VERSION;
+  const std::string config = at::show_config();
+  const std::string key = "TORCH_VERSION=";
+  const size_t at = config.find(key);
+  const std::string loaded =
+      at == std::string::npos ? "" : config.substr(at + key.size(), config.find_first_of(", \n", at) - at - key.size());
+  Finding torch{"torch", built, Verdict::kFine, ""};
+  if (!loaded.empty() && !built.starts_with(loaded) && !loaded.starts_with(built)) {
+    torch.found = "built against " + built + ", running with " + loaded;
+    torch.verdict = Verdict::kProblem;
+    torch.advice = "Build again: rm -r build && ./run setup";
+  }
+  findings.push_back(torch);
+}
+
+void examine_processors(Findings& findings) {
+  const int64_t processors = usable_processors();
+  const int threads = at::get_num_threads();
+  findings.push_back({"processor", cpu_model(), Verdict::kFine, ""});
+  Finding finding{"threads", std::to_string(threads) + " of " + std::to_string(processors) + " usable processors",
+                  Verdict::kFine, ""};
+  const std::string omp = variable("OMP_NUM_THREADS");
+  if (!omp.empty()) finding.found += " (OMP_NUM_THREADS=" + omp + ")";
+  if (threads > processors) {
+    finding.verdict = Verdict::kWarning;
+    finding.advice =
+        "More threads than processors wait for each other. Set OMP_NUM_THREADS=" + std::to_string(processors) +
+        ", or training.num_threads in the configuration.";
+  } else if (2 * threads < processors && omp.empty()) {
+    // Without the variable torch takes one per core, which is half of the processors where each core has two.
+    finding.verdict = Verdict::kWarning;
+    finding.advice = "Fewer threads than half of the processors; training.num_threads or OMP_NUM_THREADS sets more.";
+  } else if (threads < processors && !omp.empty()) {
+    finding.verdict = Verdict::kWarning;
+    finding.advice = "OMP_NUM_THREADS leaves processors idle. torchrun sets it to 1: set it yourself before torchrun.";
+  }
+  findings.push_back(finding);
+}
+
+void examine_instruction_sets(Findings& findings) {
+  Finding finding{"instruction sets",
+                  "lighthouse " + std::string(kernels::cpu::instruction_set()) + ", torch " + at::get_cpu_capability(),
+                  Verdict::kFine, ""};
+  for (const char* name : {"LIGHTHOUSE_CPU_ISA", "ATEN_CPU_CAPABILITY"}) {
+    if (variable(name).empty()) continue;
+    finding.verdict = Verdict::kWarning;
+    finding.advice = std::string(name) + "=" + variable(name) + " asks for a lesser one; unset it for speed.";
+  }
+  findings.push_back(finding);
+}
+
+void examine_memory(Findings& findings) {
+  const double total = train::available_memory_bytes();
+  findings.push_back({"memory",
+                      number("%.1f GB", total / 1e9) + number(", %.1f GB of it free", free_memory_bytes() / 1e9),
+                      Verdict::kFine, ""});
+  const std::string path = "/sys/kernel/mm/transparent_hugepage/enabled";
+  Finding pages{"huge pages", chosen_setting(path), Verdict::kFine, ""};
+  if (pages.found == "never") {
+    pages.verdict = Verdict::kWarning;
+    pages.advice = "Large tensors are slower to touch without them: echo madvise | sudo tee " + path;
+  }
+  if (!pages.found.empty()) findings.push_back(pages);
+  std::error_code error;
+  const auto space = std::filesystem::space(".", error);
+  if (error) return;
+  const auto free = static_cast<double>(space.available);
+  Finding disk{"disk here", number("%.1f GB free", free / 1e9), Verdict::kFine, ""};
+  if (free < 1e9) {
+    disk.verdict = Verdict::kWarning;
+    disk.advice = "A checkpoint takes 12 bytes a parameter, and one more than checkpoint.keep of them exist at times.";
+  }
+  findings.push_back(disk);
+}
+
+void examine_libraries(Findings& findings) {
+  std::string found = std::string(at::hasMKL() ? "MKL" : "no MKL") + (at::hasMKLDNN() ? ", oneDNN" : ", no oneDNN");
+  findings.push_back({"CPU libraries", found, Verdict::kFine, ""});
+  auto runtimes = loaded_libraries("libgomp");
+  for (const char* prefix : {"libomp", "libiomp5"}) runtimes.merge(loaded_libraries(prefix));
+  Finding openmp{"OpenMP", "", Verdict::kFine, ""};
+  for (const auto& path : runtimes) openmp.found += (openmp.found.empty() ? "" : ", ") + path;
+  if (runtimes.size() > 1) {
+    openmp.verdict = Verdict::kWarning;
+    openmp.advice =
+        "Two runtimes keep a pool of threads each and get in each other's way; torch's own should be the "
+        "only one (look at LD_PRELOAD and LD_LIBRARY_PATH).";
+  }
+  findings.push_back(openmp);
+}
+
+void examine_gpu(Findings& findings) {
+  const std::string driver = first_line("/proc/driver/nvidia/version");
+  Finding gpu{"GPU", driver.empty() ? "none" : driver, Verdict::kFine, ""};
+  if (!driver.empty()) {
+    gpu.verdict = Verdict::kWarning;
+    gpu.advice = "This version of Lighthouse computes on the CPU only.";
+  }
+  findings.push_back(gpu);
+}
+
+double largest_difference(const torch::Tensor& a, const torch::Tensor& b) { return (a - b).abs().max().item<double>(); }
+
+/// One level is dense attention; more levels must give the same bits under any number of threads.
+void try_the_layer(Findings& findings) {
+  const torch::NoGradGuard no_grad;
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(1);
+  const auto make = [&](int64_t heads) { return torch::randn({1, heads, 1024, 64}, generator); };
+  const torch::Tensor query = make(4);
+  const torch::Tensor key = make(2);
+  const torch::Tensor value = make(2);
+  AttentionOptions one_level;
+  one_level.num_levels = 1;
+  const torch::Tensor expected = torch::scaled_dot_product_attention(query, key, value, {}, 0.0, /*is_causal=*/true,
+                                                                     std::nullopt, /*enable_gqa=*/true);
+  const double error = largest_difference(attention(query, key, value, one_level), expected);
+  Finding dense{"one level against torch's attention", number("largest difference %.1e", error), Verdict::kFine, ""};
+  if (!(error < 1e-4)) {
+    dense.verdict = Verdict::kProblem;
+    dense.advice = "They should agree. Please report this table.";
+  }
+  findings.push_back(dense);
+
+  AttentionOptions options;
+  options.top_k = 64;
+  const int threads = at::get_num_threads();
+  const torch::Tensor with_all = attention(query, key, value, options);
+  at::set_num_threads(1);
+  const torch::Tensor with_one = attention(query, key, value, options);
+  at::set_num_threads(threads);
+  const bool equal = torch::equal(with_all, with_one);
+  findings.push_back({"three levels, 1 and " + std::to_string(threads) + " threads", equal ? "the same bits" : "differ",
+                      equal ? Verdict::kFine : Verdict::kProblem, equal ? "" : "Please report this table."});
+}
+
+void measure(Findings& findings) {
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor bytes = torch::ones({16 << 20}, torch::kFloat);
+  torch::Tensor copy = torch::empty_like(bytes);
+  const double copy_seconds = seconds_of([&] { copy.copy_(bytes); });
+  const torch::Tensor matrix = torch::rand({1024, 1024});
+  const double product_seconds = seconds_of([&] { torch::mm(matrix, matrix); });
+  findings.push_back({"speed",
+                      number("copies %.1f GB/s", 2.0 * static_cast<double>(bytes.nbytes()) / copy_seconds / 1e9) +
+                          number(", multiplies %.0f GFLOP/s", 2 * 1024.0 * 1024 * 1024 / product_seconds / 1e9),
+                      Verdict::kFine, ""});
+}
+
+}  // namespace
+
+std::vector<Finding> examine() {
+  Findings findings;
+  examine_versions(findings);
+  examine_processors(findings);
+  examine_instruction_sets(findings);
+  examine_memory(findings);
+  examine_libraries(findings);
+  examine_gpu(findings);
+  try_the_layer(findings);
+  measure(findings);
+  return findings;
+}
+
+}  // namespace lighthouse::analysis

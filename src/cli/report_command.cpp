@@ -1,0 +1,99 @@
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <set>
+#include <stdexcept>
+
+#include "cli/commands.h"
+#include "cli/run_report.h"
+
+namespace lighthouse::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ReportArguments {
+  std::vector<std::string> runs;
+  std::string html;
+};
+
+/// The shortest ends of the folders' paths that tell the runs apart.
+std::vector<std::string> names_of(const std::vector<std::string>& folders) {
+  for (int depth = 1; depth < 20; ++depth) {
+    std::vector<std::string> names;
+    for (const auto& folder : folders) {
+      fs::path path = fs::absolute(folder).lexically_normal();
+      if (!path.has_filename()) path = path.parent_path();
+      fs::path name = path.filename();
+      for (int i = 1; i < depth && path.has_relative_path(); ++i) {
+        path = path.parent_path();
+        name = path.filename() / name;
+      }
+      names.push_back(name.string());
+    }
+    if (std::set<std::string>(names.begin(), names.end()).size() == names.size()) return names;
+  }
+  return folders;
+}
+
+ReportedRun read_run(const std::string& folder, const std::string& name) {
+  if (!fs::exists(fs::path(folder) / "metrics.jsonl")) {
+    throw std::runtime_error(folder + " is not a run's folder: expected config.toml and metrics.jsonl in it");
+  }
+  ReportedRun run{name, train::load_config(fs::path(folder) / "config.toml"),
+                  train::read_metrics(fs::path(folder) / "metrics.jsonl")};
+  if (run.metrics.steps.empty()) throw std::runtime_error(folder + " holds no step yet; report it once it has run");
+  return run;
+}
+
+void write_report(const ReportArguments& arguments) {
+  const std::set<std::string> different(arguments.runs.begin(), arguments.runs.end());
+  if (different.size() != arguments.runs.size()) throw std::runtime_error("a run is named twice");
+  const auto names = names_of(arguments.runs);
+  std::vector<ReportedRun> runs;
+  for (size_t i = 0; i < names.size(); ++i) runs.push_back(read_run(arguments.runs[i], names[i]));
+
+  std::string title = "Training run";
+  if (names.size() > 1) title += "s";
+  for (size_t i = 0; i < names.size(); ++i) title += (i == 0 ? ": " : ", ") + names[i];
+  report::HtmlPage page(title);
+  add_runs(page, runs);
+  page.heading(runs.size() > 1 ? "Configurations" : "Configuration");
+  for (const auto& run : runs) {
+    if (runs.size() > 1) page.paragraph(run.name);
+    page.preformatted(train::to_toml(run.config));
+  }
+  const fs::path path = !arguments.html.empty() ? fs::path(arguments.html)
+                        : runs.size() == 1      ? fs::path(arguments.runs.front()) / "report.html"
+                                                : fs::path("report.html");
+  page.write(path);
+  std::cout << report::to_text(stage_table(runs)) << "\n";
+  if (runs.size() > 1) std::cout << report::to_text(comparison_table(runs)) << "\n";
+  std::cout << "Curves: " << path.string() << "\n";
+}
+
+}  // namespace
+
+void add_report_command(CLI::App& program) {
+  auto arguments = std::make_shared<ReportArguments>();
+  CLI::App* command = program.add_subcommand(
+      "report",
+      "Show training runs, one or several over each other: tables here, curves on a page.\n\n"
+      "The page has no script and needs no network: loss over tokens and over time with the switch between stages,\n"
+      "speed, share of the sequence that attention sees, learning rate, tables and configurations. Runs that still "
+      "train\n"
+      "can be shown too.");
+  command->footer(
+      "Examples:\n"
+      "  lighthouse report runs/example-cpu\n"
+      "  lighthouse report runs/demo/dense runs/demo/lighthouse --html comparison.html");
+  command->add_option("runs", arguments->runs, "Folders of runs")->required()->type_name("RUN...");
+  command
+      ->add_option("--html", arguments->html,
+                   "The page (default: report.html, in the run's folder where there is one run)")
+      ->type_name("FILE");
+  command->callback([arguments] { write_report(*arguments); });
+}
+
+}  // namespace lighthouse::cli

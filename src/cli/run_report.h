@@ -1,0 +1,27 @@
+// Runs side by side: the table in the terminal and the page with the curves.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "report/html_page.h"
+#include "train/trainer.h"
+
+namespace lighthouse::cli {
+
+struct ReportedRun {
+  std::string name;  ///< As it stands in legends and tables.
+  train::RunConfig config;
+  train::Metrics metrics;
+};
+
+/// Rows are figures, columns are runs. Where a run is dense throughout, the others are measured against the first such.
+report::Table comparison_table(const std::vector<ReportedRun>& runs);
+
+/// A row for each stage of each run.
+report::Table stage_table(const std::vector<ReportedRun>& runs);
+
+/// Tables and charts of the runs.
+void add_runs(report::HtmlPage& page, const std::vector<ReportedRun>& runs);
+
+}  // namespace lighthouse::cli

@@ -1,0 +1,23 @@
+#include "cli/stop_signal.h"
+
+#include <csignal>
+
+namespace lighthouse::cli {
+namespace {
+
+volatile std::sig_atomic_t caught = 0;
+
+extern "C" void remember_signal(int signal) {
+  caught = signal;
+  std::signal(signal, SIG_DFL);
+}
+
+}  // namespace
+
+void catch_stop_signals() {
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, remember_signal);
+}
+
+int stop_signal() { return caught; }
+
+}  // namespace lighthouse::cli

@@ -1,0 +1,23 @@
+#include "io/file_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "io/system_error.h"
+
+namespace lighthouse::io {
+
+FileLock::FileLock(const std::filesystem::path& path)
+    : descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
+  if (descriptor_ < 0) fail_system("cannot create", path);
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  const int error = errno;
+  ::close(descriptor_);
+  if (error == EWOULDBLOCK) throw std::runtime_error("another process is using " + path.parent_path().string());
+  fail_system("cannot lock", path, error);
+}
+
+FileLock::~FileLock() { ::close(descriptor_); }
+
+}  // namespace lighthouse::io
