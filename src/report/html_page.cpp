@@ -1,10 +1,8 @@
 #include "report/html_page.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <stdexcept>
+
+#include "report/write_file.h"
 
 namespace lighthouse::report {
 namespace {
@@ -19,8 +17,6 @@ p { max-width: 46rem; margin: .5rem 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 1.5rem; }
 figure { margin: 1rem 0; break-inside: avoid; }
 svg.chart { width: 100%; height: auto; }
-.grid { stroke: #e4e8ec; } .axis { stroke: #6b7783; } .mark { stroke-dasharray: 3 3; stroke-width: 1.2; }
-.tick { font-size: 12px; fill: #4a5560; } .label { font-size: 13px; fill: #1c2733; }
 figcaption { font-size: .9rem; color: #333; } .key { margin-right: 1.1rem; white-space: nowrap; } .key svg { margin-right: .35rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
@@ -135,20 +131,10 @@ std::string HtmlPage::to_string() const {
   const std::string title = escape_html(title_);
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         title + "</title>\n<style>" + kStyle + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" + body_ +
-         "</body></html>\n";
+         title + "</title>\n<style>" + kStyle + chart_style() + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" +
+         body_ + "</body></html>\n";
 }
 
-void HtmlPage::write(const std::filesystem::path& path) const {
-  const std::filesystem::path temporary = path.string() + ".tmp";
-  std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-  file << to_string();
-  file.close();
-  if (!file) throw std::runtime_error("cannot write " + temporary.string() + ": " + std::strerror(errno));
-  std::error_code error;
-  std::filesystem::rename(temporary, path, error);
-  if (error)
-    throw std::runtime_error("cannot rename " + temporary.string() + " to " + path.string() + ": " + error.message());
-}
+void HtmlPage::write(const std::filesystem::path& path) const { write_file(path, to_string()); }
 
 }  // namespace lighthouse::report

@@ -123,6 +123,40 @@ def test_trains_and_generates(tmp_path):
     assert generated.returncode == 0 and generated.stdout.startswith("abc")
 
 
+def test_benchmarks(tmp_path):
+    import json
+
+    files = {name: tmp_path / f"bench.{name}" for name in ("json", "html", "svg")}
+    outputs = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    done = program("bench", "--n", "512", "1024", "--top-k", "16", "400", "--heads", "2", "--kv-heads", "1",
+                   "--head-dim", "16", "--repeats", "2", *outputs)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "gather backward" in done.stdout and "k=400: skipped" in done.stderr and "left" in done.stderr
+    figures = json.loads(files["json"].read_text(encoding="utf-8"))
+    assert [(r["N"], r["top_k"]) for r in figures["results"]] == [(512, 16), (1024, 16)]
+    assert figures["setting"]["kv_heads"] == 1 and figures["lighthouse"] and figures["commit"]
+    assert "<script" not in files["html"].read_text(encoding="utf-8")
+    assert files["svg"].read_text(encoding="utf-8").startswith("<svg ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bench.html", "bench.json", "bench.svg"]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--top-k", "15"], "top_k must be even and at least 2; got top_k=15"),
+        (["--kv-heads", "3"], "kv-heads must divide heads; got heads=4, kv-heads=3"),
+        (["--n", "0"], "n must be at least 1; got 0"),
+        (["--dtype", "float16"], "dtype must be float32 or bfloat16; got float16"),
+        (["--threads", "0"], "threads must be at least 1; got 0"),
+        (["--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
+    ],
+)
+def test_wrong_benchmarks_fail_before_they_run(arguments, words):
+    assert "Example" in program("bench", "--help").stdout
+    failed = program("bench", *arguments)
+    assert failed.returncode == 1 and words in failed.stderr and len(failed.stderr.splitlines()) == 1
+
+
 def test_every_configuration_key_is_documented():
     import re
 
