@@ -145,12 +145,11 @@ class LayerRun {
     beside_samples_.push_back(whole.forward_backward_ms - inner.forward_backward_ms);
   }
 
-  LayerResult result(std::vector<StageTime> stages) const {
+  LayerResult result() const {
     LayerResult result = result_;
     result.layer = layer_samples_.medians();
     result.inner = inner_samples_.medians();
     result.beside_ms = median(beside_samples_);
-    result.stages = std::move(stages);
     return result;
   }
 
@@ -227,8 +226,8 @@ std::vector<Stage> stages_of(const Inputs& x, const AttentionOptions& options) {
   };
 }
 
-/// Times of the stages, the copy among them; sets the copy's speed, in bytes read and written per second.
-std::vector<StageTime> time_stages(const std::vector<Stage>& stages, int64_t repeats, double& copy_bytes_per_second) {
+/// Sets the result's stages, and the speed of the copies among them.
+void time_stages(const std::vector<Stage>& stages, int64_t repeats, LayerResult& result) {
   const Tensor from = at::ones({kCopyBytes}, at::kChar);
   Tensor to = at::ones({kCopyBytes}, at::kChar);
   std::vector<double> copies;
@@ -240,13 +239,11 @@ std::vector<StageTime> time_stages(const std::vector<Stage>& stages, int64_t rep
       samples[s].push_back(ms_of(stages[s].run));
     }
   }
-  copy_bytes_per_second = 1e3 * 2 * kCopyBytes / median(copies);
-  std::vector<StageTime> times;
+  result.copy_bytes_per_second = 1e3 * 2 * kCopyBytes / median(copies);
   for (size_t s = 0; s < stages.size(); ++s) {
-    const double floor_ms = 1e3 * static_cast<double>(stages[s].bytes) / copy_bytes_per_second;
-    times.push_back({stages[s].name, median(samples[s]), stages[s].bytes, floor_ms});
+    const double floor_ms = 1e3 * static_cast<double>(stages[s].bytes) / result.copy_bytes_per_second;
+    result.stages.push_back({stages[s].name, median(samples[s]), stages[s].bytes, floor_ms});
   }
-  return times;
 }
 
 }  // namespace
@@ -279,8 +276,8 @@ LengthResult measure(const BenchmarkSetting& setting, const LengthPlan& plan, co
   if (dense) result.dense = dense->result();
   const at::NoGradGuard no_gradients;
   for (auto& layer : layers) {
-    const auto stages = stages_of(inputs, layer->options());
-    result.layers.push_back(layer->result(time_stages(stages, setting.repeats, result.copy_bytes_per_second)));
+    result.layers.push_back(layer->result());
+    time_stages(stages_of(inputs, layer->options()), setting.repeats, result.layers.back());
   }
   return result;
 }

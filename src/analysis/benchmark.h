@@ -43,13 +43,13 @@ struct LayerResult {
   double beside_ms = 0;    ///< The layer's time less the inner call's, forward and backward.
   int64_t peak_bytes = 0;  ///< Of forward and backward, above the inputs: memory_peak.h says what counts.
   std::vector<StageTime> stages;
+  double copy_bytes_per_second = 0;  ///< Of the large copy, read and written: what the floors are by.
 };
 
 struct LengthResult {
   int64_t num_tokens = 0;
   std::optional<DenseResult> dense;
   std::vector<LayerResult> layers;
-  double copy_bytes_per_second = 0;  ///< Read and written.
 };
 
 /// Told what is about to run, for a line of progress.

@@ -152,10 +152,14 @@ std::string layer_text(const analysis::BenchmarkSetting& setting) {
          analysis::name_of(setting.dtype) + (setting.causal_selection ? " causal selection" : "");
 }
 
+std::string threads_text(const analysis::Environment& environment) {
+  return std::to_string(environment.threads) + (environment.threads == 1 ? " thread" : " threads");
+}
+
 LineChart bench_figure(const BenchReport& report) {
   LineChart chart = chart_over_length(report, "Time of one attention layer, forward and backward", "");
   const auto names = variant_names(report);
-  chart.x_label += " (" + layer_text(report.setting) + ", " + std::to_string(report.environment.threads) + " threads" +
+  chart.x_label += " (" + layer_text(report.setting) + ", " + threads_text(report.environment) +
                    (names.size() == 1 ? ", " + names.front() : "") + ")";
   chart.y_format = report::short_duration;
   const auto dense = dense_points(report, [](const auto& d) { return d.times.forward_backward_ms; });

@@ -12,6 +12,9 @@ namespace lighthouse::cli {
 /// "B=1 H=4 K=4 D=64 float32": what all layers have in common.
 std::string layer_text(const analysis::BenchmarkSetting& setting);
 
+/// "2 threads".
+std::string threads_text(const analysis::Environment& environment);
+
 /// Time of one layer over N, forward and backward: dense, Lighthouse and, where there is one pyramid only, the inner
 /// call and what stands beside it.
 report::LineChart bench_figure(const BenchReport& report);

@@ -144,10 +144,11 @@ void run_bench(const BenchArguments& arguments) {
         measure(report.setting, plan.lengths[i], [&](const std::string& what) { progress.activity(i, what); }));
     progress.finished(report.lengths.back());
   }
-  print(report);
+  // Files first: whoever reads the tables may have left (| head).
   if (!arguments.json.empty()) report::write_file(arguments.json, bench_json(report));
   if (!arguments.html.empty()) write_bench_page(arguments.html, report);
   if (!arguments.svg.empty()) report::write_file(arguments.svg, report::to_standalone_svg(bench_figure(report)));
+  print(report);
 }
 
 void add_layer_options(CLI::App& command, BenchArguments& arguments) {

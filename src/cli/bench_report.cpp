@@ -72,7 +72,7 @@ Json to_json(const LengthResult& length, const LayerResult& layer) {
     json["dense_over_layer"] = {{"forward", dense.forward_ms / layer.layer.forward_ms},
                                 {"forward_backward", dense.forward_backward_ms / layer.layer.forward_backward_ms}};
   }
-  json["copy_bytes_per_second"] = length.copy_bytes_per_second;
+  json["copy_bytes_per_second"] = layer.copy_bytes_per_second;
   for (const auto& stage : layer.stages) {
     json["stages"].push_back(
         {{"name", stage.name}, {"ms", stage.ms}, {"bytes", stage.bytes}, {"floor_ms", stage.floor_ms}});
@@ -95,25 +95,27 @@ Json to_json(const analysis::BenchmarkSetting& setting) {
 
 std::string bench_setting_text(const BenchReport& report) {
   const auto& e = report.environment;
-  return e.cpu + ", " + std::to_string(e.threads) + " threads, " + e.instruction_set + "; lighthouse " +
-         report.version + ", torch " + e.torch + ", commit " + e.commit + ", " + e.date + "; " +
-         layer_text(report.setting) + ".";
+  return e.cpu + ", " + threads_text(report.environment) + ", " + e.instruction_set + "; lighthouse " + report.version +
+         ", torch " + e.torch + ", commit " + e.commit + ", " + e.date + "; " + layer_text(report.setting) + ".";
 }
 
 std::string bench_legend_text(const BenchReport& report) {
   const std::string repeats = std::to_string(report.setting.repeats);
-  return "Medians of " + repeats +
-         " interleaved iterations; \"dense runs\" says how many of them dense attention took. "
-         "fwd: the forward part of the iterations. ratio: dense over Lighthouse, forward and backward. inner: the "
-         "attention call on the S gathered rows. beside: the layer's time less the inner call's, over the inner "
-         "call's. "
-         "MB: the most bytes of tensors that forward and backward held above their inputs, output and gradients "
-         "included, in blocks of torch's allocator.";
+  return "Times in ms, medians of " + repeats +
+         " iterations, dense and Lighthouse in turns; runs: of dense attention. \"dense\" is "
+         "its figure for the column before. fwd: the forward part of the iterations. ratio: dense over Lighthouse, "
+         "forward "
+         "and backward. inner: the attention call on the S gathered rows. beside: the layer's time less the inner "
+         "call's, "
+         "over the inner call's. peak: the most bytes of tensors that forward and backward held above their inputs, "
+         "output "
+         "and gradients included.";
 }
 
 report::Table bench_table(const BenchReport& report) {
-  report::Table table{{"N", "S", "k", "L", "p", "fwd ms", "dense fwd", "fwd+bwd ms", "dense fwd+bwd", "ratio",
-                       "inner ms", "beside", "peak MB", "dense MB", "dense runs"},
+  // A figure of dense attention follows the one of Lighthouse.
+  report::Table table{{"N", "S", "k", "L", "p", "fwd", "dense", "fwd+bwd", "dense", "ratio", "inner", "beside",
+                       "peak MB", "dense", "runs"},
                       {}};
   for (const auto& length : report.lengths) {
     for (const auto& layer : length.layers) table.rows.push_back(case_row(length, layer));
@@ -134,7 +136,7 @@ std::string stage_title(const LengthResult& length, const LayerResult& layer) {
   const Geometry& g = layer.geometry;
   return "N=" + std::to_string(length.num_tokens) + " L=" + std::to_string(g.num_levels()) +
          " p=" + std::to_string(g.pooling_factor()) + " k=" + std::to_string(g.top_k()) +
-         ": stages beside their floor, bytes at " + number("%.1f", length.copy_bytes_per_second / 1e9) +
+         ": stages beside their floor, bytes at " + number("%.1f", layer.copy_bytes_per_second / 1e9) +
          " GB/s (a large copy in the same run)";
 }
 
