@@ -41,11 +41,9 @@ class BenchProgress {
   BenchProgress(const analysis::BenchmarkSetting& setting, const analysis::Plan& plan)
       : setting_(setting), plan_(plan), terminal_(isatty(STDERR_FILENO) == 1) {}
 
-  void activity(size_t index, const std::string& what) {
-    if (index != index_) length_started_ = Clock::now();
-    index_ = index;
+  void activity(const std::string& what) {
     if (!terminal_) return;
-    std::fprintf(stderr, "\r\033[KN=%lld: %s | %s", static_cast<long long>(plan_.lengths[index].num_tokens),
+    std::fprintf(stderr, "\r\033[KN=%lld: %s | %s", static_cast<long long>(plan_.lengths[index_].num_tokens),
                  what.c_str(), clocks().c_str());
     std::fflush(stderr);
   }
@@ -139,9 +137,9 @@ void run_bench(const BenchArguments& arguments) {
   for (const auto& sentence : plan.skipped) std::cerr << sentence << "\n";
 
   BenchProgress progress(report.setting, plan);
-  for (size_t i = 0; i < plan.lengths.size(); ++i) {
+  for (const auto& length : plan.lengths) {
     report.lengths.push_back(
-        measure(report.setting, plan.lengths[i], [&](const std::string& what) { progress.activity(i, what); }));
+        measure(report.setting, length, [&](const std::string& what) { progress.activity(what); }));
     progress.finished(report.lengths.back());
   }
   // Files first: whoever reads the tables may have left (| head).

@@ -102,14 +102,13 @@ std::string bench_setting_text(const BenchReport& report) {
 std::string bench_legend_text(const BenchReport& report) {
   const std::string repeats = std::to_string(report.setting.repeats);
   return "Times in ms, medians of " + repeats +
-         " iterations, dense and Lighthouse in turns; runs: of dense attention. \"dense\" is "
-         "its figure for the column before. fwd: the forward part of the iterations. ratio: dense over Lighthouse, "
-         "forward "
-         "and backward. inner: the attention call on the S gathered rows. beside: the layer's time less the inner "
-         "call's, "
-         "over the inner call's. peak: the most bytes of tensors that forward and backward held above their inputs, "
-         "output "
-         "and gradients included.";
+         " iterations, dense and Lighthouse in turns; runs: of dense attention. \"dense\" is its figure for the column "
+         "before. fwd: the forward part of the iterations. ratio: dense over Lighthouse, forward and backward. inner: "
+         "the "
+         "attention call on the S gathered rows. beside: the layer's time less the inner call's, over the inner "
+         "call's. "
+         "peak: the most bytes of tensors that forward and backward held above their inputs, output and gradients "
+         "included.";
 }
 
 report::Table bench_table(const BenchReport& report) {
