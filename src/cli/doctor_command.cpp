@@ -12,14 +12,14 @@ namespace {
 
 void print_findings() {
   const auto findings = analysis::examine();
-  report::Table table{{"", "found", ""}, {}};
+  report::Table table{{"", "", "found"}, {}, /*of_text=*/true};
   std::string advice;
   bool problem = false;
   for (const auto& finding : findings) {
     const char* const mark = finding.verdict == analysis::Verdict::kFine      ? "ok"
                              : finding.verdict == analysis::Verdict::kWarning ? "look"
                                                                               : "PROBLEM";
-    table.rows.push_back({finding.subject, finding.found, mark});
+    table.rows.push_back({mark, finding.subject, finding.found});
     if (!finding.advice.empty()) advice += "\n" + std::string(mark) + ", " + finding.subject + ": " + finding.advice;
     problem |= finding.verdict == analysis::Verdict::kProblem;
   }

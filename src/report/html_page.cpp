@@ -17,13 +17,11 @@ p { max-width: 46rem; margin: .5rem 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(480px, 100%), 1fr)); gap: 1.5rem; }
 figure { margin: 1rem 0; break-inside: avoid; }
 svg.chart { width: 100%; height: auto; }
-.grid { stroke: #e4e8ec; } .axis { stroke: #6b7783; } .mark { stroke-dasharray: 3 3; stroke-width: 1.2; }
-.tick { font-size: 12px; fill: #4a5560; } .label { font-size: 13px; fill: #1c2733; }
 figcaption { font-size: .9rem; color: #333; } .key { margin-right: 1.1rem; white-space: nowrap; } .key svg { margin-right: .35rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2px solid #6b7783; font-weight: 600; }
+th:first-child, td:first-child, .text th, .text td { text-align: left; } thead th { border-bottom: 2px solid #6b7783; font-weight: 600; }
 pre { background: #f5f7f9; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; white-space: pre-wrap; }
 @media print { body { max-width: none; margin: 0; font-size: 11pt; } .charts { grid-template-columns: 1fr 1fr; } }
 )css";
@@ -89,7 +87,9 @@ std::string to_text(const Table& table) {
   const auto append = [&](const std::vector<std::string>& row) {
     for (size_t i = 0; i < row.size(); ++i) {
       const std::string padding(widths[i] - columns(row[i]), ' ');
-      out += i == 0 ? row[i] + padding : "  " + padding + row[i];
+      const bool left = i == 0 || table.of_text;
+      const bool last = i + 1 == row.size();
+      out += (i == 0 ? "" : "  ") + (left ? row[i] + (last ? "" : padding) : padding + row[i]);
     }
     out += '\n';
   };
@@ -114,7 +114,7 @@ void HtmlPage::table(const Table& table) {
     for (const auto& text : row) body_ += std::string("<") + cell + ">" + escape_html(text) + "</" + cell + ">";
     body_ += "</tr>\n";
   };
-  body_ += "<div class='wide'><table><thead>";
+  body_ += std::string("<div class='wide'><table") + (table.of_text ? " class='text'" : "") + "><thead>";
   append(table.header, "th");
   body_ += "</thead><tbody>\n";
   for (const auto& row : table.rows) append(row, "td");
@@ -133,8 +133,8 @@ std::string HtmlPage::to_string() const {
   const std::string title = escape_html(title_);
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
          "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         title + "</title>\n<style>" + kStyle + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" + body_ +
-         "</body></html>\n";
+         title + "</title>\n<style>" + kStyle + chart_style() + "</style></head>\n<body>\n<h1>" + title + "</h1>\n" +
+         body_ + "</body></html>\n";
 }
 
 void HtmlPage::write(const std::filesystem::path& path) const { io::write_file(path, to_string()); }

@@ -15,6 +15,7 @@ std::string escape_html(const std::string& text);
 struct Table {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;  ///< The first cell of a row is its name; the rest are numbers.
+  bool of_text = false;                        ///< The rest are texts: aligned to the left.
 };
 
 /// The table as aligned plain text, for terminals.

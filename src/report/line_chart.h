@@ -27,7 +27,25 @@ struct VerticalMark {
   int color = 0;
 };
 
+/// A few words that end left of a point.
+struct Note {
+  Point at;
+  std::string text;
+};
+
 enum class Scale { kLinear, kLog };
+
+/// How an axis writes its numbers.
+using NumberFormat = std::string (*)(double value);
+
+/// "1.2M", "64K", "0.35": short forms for axes and tables.
+std::string short_number(double value);
+/// "64K" for 65,536: lengths in tokens, of which powers of two are the round ones.
+std::string short_length(double tokens);
+/// "5 ms", "50 s".
+std::string short_duration(double milliseconds);
+/// "34 MB", by powers of ten.
+std::string short_bytes(double bytes);
 
 struct LineChart {
   std::string title;
@@ -39,15 +57,22 @@ struct LineChart {
   Scale y_scale = Scale::kLinear;
   std::optional<double> y_min;  ///< Default: fitted to the data.
   std::optional<double> y_max;  ///< Points above are cut off at the frame.
+  std::vector<Note> notes = {};
+  std::vector<double> x_ticks = {};  ///< Default: round numbers.
+  NumberFormat x_format = short_number;
+  NumberFormat y_format = short_number;
 };
 
-/// The chart as one <svg> element that scales with its container.
+/// The chart for a page, a <figure> that scales with its container; the page has chart_style().
 std::string to_svg(const LineChart& chart);
+
+/// The chart as an SVG file of its own: styles inside, each line named at its end.
+std::string to_standalone_svg(const LineChart& chart);
+
+/// CSS that charts need.
+std::string chart_style();
 
 /// Round numbers that span [low, high] in about `count` steps.
 std::vector<double> nice_ticks(double low, double high, int count);
-
-/// "1.2M", "64K", "0.35": short forms for axes and tables.
-std::string short_number(double value);
 
 }  // namespace lighthouse::report

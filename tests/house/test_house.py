@@ -1,6 +1,7 @@
 """What keeps the house in order: layers, public headers, the README's examples, the package that users install."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,7 @@ def program(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_the_program_teaches():
     assert "train" in program("--help").stdout
-    for command in ("train", "generate", "demo"):
+    for command in ("train", "generate", "demo", "report", "doctor", "bench"):
         assert "Example" in program(command, "--help").stdout
     for arguments in ([], ["nonsense"], ["train"], ["train", "x.toml", "--no-such-option"]):
         assert program(*arguments).returncode == 2
@@ -115,7 +116,14 @@ def test_trains_and_generates(tmp_path):
     arguments = [part for setting in settings for part in ("--set", setting)]
     trained = program("train", config, *arguments)
     assert trained.returncode == 0, trained.stderr
-    assert sorted(p.name for p in run.iterdir()) == ["config.toml", "metrics.jsonl", "model.safetensors"]
+    assert sorted(p.name for p in run.iterdir()) == [".lock", "checkpoints", "config.toml",
+        "events.out.tfevents.0.lighthouse", "metrics.jsonl", "model.safetensors"]  # fmt: skip
+    resumed = program("train", str(run), "--resume")
+    assert resumed.returncode == 0 and "resumed: step 5 of 5" in resumed.stdout, resumed.stderr
+    reported = program("report", str(run))
+    assert reported.returncode == 0 and "Lighthouse val. loss" in reported.stdout, reported.stderr
+    page = (run / "report.html").read_text()
+    assert "switch to dense" in page and "http" not in page.replace("http://www.w3.org", "")
     assert "Lighthouse val. loss" in trained.stdout and "left" in trained.stderr
     again = program("train", config, *arguments)
     assert again.returncode == 1 and "holds config.toml already" in again.stderr
@@ -123,14 +131,75 @@ def test_trains_and_generates(tmp_path):
     assert generated.returncode == 0 and generated.stdout.startswith("abc")
 
 
-def test_every_configuration_key_is_documented():
-    import re
+def test_benchmarks(tmp_path):
+    import json
 
-    table = (ROOT / "docs" / "CONFIG.md").read_text(encoding="utf-8")
+    files = {name: tmp_path / f"bench.{name}" for name in ("json", "html", "svg")}
+    outputs = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    done = program("bench", "--n", "512", "1024", "--top-k", "16", "400", "--heads", "2", "--kv-heads", "1",
+                   "--head-dim", "16", "--repeats", "2", *outputs)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "gather backward" in done.stdout and "k=400: skipped" in done.stderr and "left" in done.stderr
+    figures = json.loads(files["json"].read_text(encoding="utf-8"))
+    assert [(r["N"], r["top_k"]) for r in figures["results"]] == [(512, 16), (1024, 16)]
+    assert figures["setting"]["kv_heads"] == 1 and figures["lighthouse"] and figures["commit"]
+    assert "<script" not in files["html"].read_text(encoding="utf-8")
+    assert files["svg"].read_text(encoding="utf-8").startswith("<svg ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bench.html", "bench.json", "bench.svg"]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--top-k", "15"], "top_k must be even and at least 2; got top_k=15"),
+        (["--kv-heads", "3"], "kv-heads must divide heads; got heads=4, kv-heads=3"),
+        (["--n", "0"], "n must be at least 1; got 0"),
+        (["--dtype", "float16"], "dtype must be float32 or bfloat16; got float16"),
+        (["--threads", "0"], "threads must be at least 1; got 0"),
+        (["--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
+    ],
+)
+def test_wrong_benchmarks_fail_before_they_run(arguments, words):
+    assert "Example" in program("bench", "--help").stdout
+    failed = program("bench", *arguments)
+    assert failed.returncode == 1 and words in failed.stderr and len(failed.stderr.splitlines()) == 1
+
+
+def configuration_keys() -> list[str]:
+    """The keys that the parser asks for, of all sections, by their last names."""
     source = (ROOT / "src" / "train" / "config.cpp").read_text(encoding="utf-8")
     keys = re.findall(r'(?:section|root|scaling->)\.?(?:integers?|number|boolean|texts?|table|choice(?:<bool>)?)\("(\w+)"', source)
-    assert len(keys) > 40
-    assert [key for key in keys if f"`{key}`" not in table and f"[{key}]" not in table] == []
+    assert len(keys) > 45
+    return keys
+
+
+def test_every_configuration_key_is_documented():
+    table = (ROOT / "docs" / "CONFIG.md").read_text(encoding="utf-8")
+    text = program("train", "--help").stdout
+    for key in configuration_keys():
+        assert f"`{key}`" in table or f"[{key}]" in table, key
+        assert re.search(rf"\b{key}\b", text), key
+
+
+def test_every_option_is_documented():
+    """Each option that a command's help names stands in docs/CONFIG.md."""
+    table = (ROOT / "docs" / "CONFIG.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^  (\w+) {2,}", program("--help").stdout.partition("Subcommands:")[2], re.MULTILINE)
+    assert {"train", "report", "doctor"} <= set(commands)
+    for command in commands:
+        assert f"lighthouse {command}" in table, command
+        for option in re.findall(r"^  (?:-\w,)?(--[\w-]+)", program(command, "--help").stdout, re.MULTILINE):
+            assert option in ("--help",) or f"`{option}`" in table, (command, option)
+
+
+def test_the_doctor_finds_nothing_wrong():
+    done = program("doctor")
+    assert done.returncode == 0 and "the same bits" in done.stdout, done.stdout
+
+
+def test_report_errors(tmp_path):
+    failed = program("report", str(tmp_path))
+    assert failed.returncode == 1 and "is not a run's folder" in failed.stderr
 
 
 def test_example_configurations_load():

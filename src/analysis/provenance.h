@@ -1,0 +1,21 @@
+// What a measurement was taken with, so that a figure can be traced.
+#pragma once
+
+#include <string>
+
+namespace lighthouse::analysis {
+
+struct Provenance {
+  std::string cpu;              ///< The processor's name.
+  int threads = 0;              ///< That torch computes with.
+  std::string instruction_set;  ///< That torch's kernels use: "AVX2", "AVX512", "DEFAULT".
+  std::string lighthouse;       ///< Version.
+  std::string torch;            ///< Version.
+  std::string commit;           ///< Of the checkout that is the current directory; "+" where files differ from it.
+  std::string date;             ///< ISO 8601, UTC.
+};
+
+/// What cannot be found out is "unknown".
+Provenance read_provenance();
+
+}  // namespace lighthouse::analysis

@@ -1,0 +1,25 @@
+// The benchmark's charts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/bench_report.h"
+#include "report/line_chart.h"
+
+namespace lighthouse::cli {
+
+/// "B=1 H=4 K=4 D=64 float32": what all layers have in common.
+std::string layer_text(const analysis::BenchmarkSetting& setting);
+
+/// "2 threads".
+std::string threads_text(const analysis::Provenance& provenance);
+
+/// Time of one layer over N, forward and backward: dense, Lighthouse and, where there is one pyramid only, the inner
+/// call and what stands beside it.
+report::LineChart bench_figure(const BenchReport& report);
+
+/// The figure, then stages, ratio to dense, and peak memory over N.
+std::vector<report::LineChart> bench_charts(const BenchReport& report);
+
+}  // namespace lighthouse::cli

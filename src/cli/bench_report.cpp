@@ -1,0 +1,180 @@
+#include "cli/bench_report.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/bench_charts.h"
+
+namespace lighthouse::cli {
+namespace {
+
+using analysis::LayerResult;
+using analysis::LengthResult;
+using analysis::PassTimes;
+using Json = nlohmann::ordered_json;
+
+std::string number(const char* pattern, double value) {
+  char text[64];
+  std::snprintf(text, sizeof(text), pattern, value);
+  return text;
+}
+
+/// Three figures of a time, whatever its size.
+std::string ms_text(double ms) { return number(ms < 10 ? "%.2f" : ms < 1000 ? "%.1f" : "%.0f", ms); }
+
+std::string megabytes(int64_t bytes) { return number("%.1f", static_cast<double>(bytes) / 1e6); }
+
+std::vector<std::string> case_row(const LengthResult& length, const LayerResult& layer) {
+  const auto& dense = length.dense;
+  const auto of_dense = [&](const auto& text) { return dense ? text(*dense) : std::string("-"); };
+  const Geometry& g = layer.geometry;
+  return {std::to_string(length.num_tokens),
+          std::to_string(g.retained_length()),
+          std::to_string(g.top_k()),
+          std::to_string(g.num_levels()),
+          std::to_string(g.pooling_factor()),
+          ms_text(layer.layer.forward_ms),
+          of_dense([](const auto& d) { return ms_text(d.times.forward_ms); }),
+          ms_text(layer.layer.forward_backward_ms),
+          of_dense([](const auto& d) { return ms_text(d.times.forward_backward_ms); }),
+          of_dense([&](const auto& d) {
+            return number("%.1fx", d.times.forward_backward_ms / layer.layer.forward_backward_ms);
+          }),
+          ms_text(layer.inner.forward_backward_ms),
+          number("%.1f%%", 100 * layer.beside_ms / layer.inner.forward_backward_ms),
+          megabytes(layer.peak_bytes),
+          of_dense([](const auto& d) { return megabytes(d.peak_bytes); }),
+          of_dense([](const auto& d) { return std::to_string(d.repeats); })};
+}
+
+Json to_json(const PassTimes& times) {
+  return {{"forward_ms", times.forward_ms}, {"forward_backward_ms", times.forward_backward_ms}};
+}
+
+Json to_json(const LengthResult& length, const LayerResult& layer) {
+  const Geometry& g = layer.geometry;
+  Json json = {{"N", length.num_tokens},
+               {"S", g.retained_length()},
+               {"num_levels", g.num_levels()},
+               {"pooling_factor", g.pooling_factor()},
+               {"top_k", g.top_k()},
+               {"num_tiles", g.num_tiles()},
+               {"layer", to_json(layer.layer)},
+               {"inner", to_json(layer.inner)},
+               {"beside_ms", layer.beside_ms},
+               {"beside_over_inner", layer.beside_ms / layer.inner.forward_backward_ms},
+               {"peak_bytes", layer.peak_bytes}};
+  if (length.dense) {
+    const PassTimes& dense = length.dense->times;
+    json["dense"] = to_json(dense);
+    json["dense"]["repeats"] = length.dense->repeats;
+    json["dense"]["peak_bytes"] = length.dense->peak_bytes;
+    json["dense_over_layer"] = {{"forward", dense.forward_ms / layer.layer.forward_ms},
+                                {"forward_backward", dense.forward_backward_ms / layer.layer.forward_backward_ms}};
+  }
+  json["copy_bytes_per_second"] = layer.copy_bytes_per_second;
+  for (const auto& stage : layer.stages) {
+    json["stages"].push_back(
+        {{"name", stage.name}, {"ms", stage.ms}, {"bytes", stage.bytes}, {"floor_ms", stage.floor_ms}});
+  }
+  return json;
+}
+
+Json to_json(const analysis::BenchmarkSetting& setting) {
+  return {{"batch", setting.batch},
+          {"heads", setting.heads},
+          {"kv_heads", setting.kv_heads},
+          {"head_dim", setting.head_dim},
+          {"dtype", analysis::name_of(setting.dtype)},
+          {"causal_selection", setting.causal_selection},
+          {"repeats", setting.repeats},
+          {"dense", setting.dense}};
+}
+
+}  // namespace
+
+std::string bench_setting_text(const BenchReport& report) {
+  const auto& e = report.provenance;
+  return e.cpu + ", " + threads_text(report.provenance) + ", " + e.instruction_set + "; lighthouse " + e.lighthouse +
+         ", torch " + e.torch + ", commit " + e.commit + ", " + e.date + "; " + layer_text(report.setting) + ".";
+}
+
+std::string bench_legend_text(const BenchReport& report) {
+  const std::string repeats = std::to_string(report.setting.repeats);
+  return "Times in ms, medians of " + repeats +
+         " iterations, dense and Lighthouse in turns; runs: of dense attention. \"dense\" is its figure for the column "
+         "before. fwd: the forward part of the iterations. ratio: dense over Lighthouse, forward and backward. inner: "
+         "the "
+         "attention call on the S gathered rows. beside: the layer's time less the inner call's, over the inner "
+         "call's. "
+         "peak: the most bytes of tensors that forward and backward held above their inputs, output and gradients "
+         "included.";
+}
+
+report::Table bench_table(const BenchReport& report) {
+  // A figure of dense attention follows the one of Lighthouse.
+  report::Table table{{"N", "S", "k", "L", "p", "fwd", "dense", "fwd+bwd", "dense", "ratio", "inner", "beside",
+                       "peak MB", "dense", "runs"},
+                      {}};
+  for (const auto& length : report.lengths) {
+    for (const auto& layer : length.layers) table.rows.push_back(case_row(length, layer));
+  }
+  return table;
+}
+
+report::Table stage_table(const LayerResult& layer) {
+  report::Table table{{"stage", "ms", "floor ms", "ratio"}, {}};
+  for (const auto& stage : layer.stages) {
+    table.rows.push_back({stage.name, number("%.3f", stage.ms), number("%.3f", stage.floor_ms),
+                          number("%.2f", stage.ms / stage.floor_ms)});
+  }
+  return table;
+}
+
+std::string stage_title(const LengthResult& length, const LayerResult& layer) {
+  const Geometry& g = layer.geometry;
+  return "N=" + std::to_string(length.num_tokens) + " L=" + std::to_string(g.num_levels()) +
+         " p=" + std::to_string(g.pooling_factor()) + " k=" + std::to_string(g.top_k()) +
+         ": stages beside their floor, bytes at " + number("%.1f", layer.copy_bytes_per_second / 1e9) +
+         " GB/s (a large copy in the same run)";
+}
+
+std::string bench_json(const BenchReport& report) {
+  const auto& e = report.provenance;
+  Json json = {{"lighthouse", e.lighthouse},
+               {"torch", e.torch},
+               {"commit", e.commit},
+               {"date", e.date},
+               {"device", {{"cpu", e.cpu}, {"threads", e.threads}, {"instruction_set", e.instruction_set}}},
+               {"setting", to_json(report.setting)},
+               {"skipped", report.skipped},
+               {"results", Json::array()}};
+  for (const auto& length : report.lengths) {
+    for (const auto& layer : length.layers) json["results"].push_back(to_json(length, layer));
+  }
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+void write_bench_page(const std::filesystem::path& path, const BenchReport& report) {
+  report::HtmlPage page("Lighthouse attention beside dense attention");
+  page.paragraph(bench_setting_text(report));
+  page.table(bench_table(report));
+  page.paragraph(bench_legend_text(report));
+  for (const auto& sentence : report.skipped) page.paragraph(sentence);
+  page.heading("Over sequence length");
+  page.charts(bench_charts(report));
+  page.heading("Stages");
+  page.paragraph(
+      "A stage's floor is the time of the bytes that it must read and write at the speed of a large copy, which runs "
+      "before "
+      "every stage and leaves nothing of it in the caches.");
+  for (const auto& length : report.lengths) {
+    for (const auto& layer : length.layers) {
+      page.paragraph(stage_title(length, layer));
+      page.table(stage_table(layer));
+    }
+  }
+  page.write(path);
+}
+
+}  // namespace lighthouse::cli

@@ -1,0 +1,38 @@
+// What the benchmark says: tables, JSON, a page with charts, a figure.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "analysis/benchmark.h"
+#include "analysis/provenance.h"
+#include "report/html_page.h"
+
+namespace lighthouse::cli {
+
+struct BenchReport {
+  analysis::Provenance provenance;
+  analysis::BenchmarkSetting setting;
+  std::vector<std::string> skipped;
+  std::vector<analysis::LengthResult> lengths;
+};
+
+/// One line: machine, versions, setting.
+std::string bench_setting_text(const BenchReport& report);
+/// How to read the tables.
+std::string bench_legend_text(const BenchReport& report);
+
+/// A row per case.
+report::Table bench_table(const BenchReport& report);
+/// A row per stage.
+report::Table stage_table(const analysis::LayerResult& layer);
+/// "N=4096 L=3 p=4 k=64: stages beside their floor, bytes at 21.3 GB/s (a large copy in the same run)".
+std::string stage_title(const analysis::LengthResult& length, const analysis::LayerResult& layer);
+
+/// Every figure, with machine, versions and setting.
+std::string bench_json(const BenchReport& report);
+
+void write_bench_page(const std::filesystem::path& path, const BenchReport& report);
+
+}  // namespace lighthouse::cli

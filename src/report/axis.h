@@ -1,0 +1,59 @@
+// From data to pixels: what charts in pages and standalone figures share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "report/line_chart.h"
+
+namespace lighthouse::report {
+
+/// The picture in pixels, and the margins around the frame that lines are drawn in.
+struct Frame {
+  double width = 760;
+  double height = 400;
+  double left = 64;
+  double right = 20;
+  double top = 20;
+  double bottom = 52;
+
+  double right_edge() const { return width - right; }
+  double bottom_edge() const { return height - bottom; }
+};
+
+/// One axis: data values to pixels.
+class Axis {
+ public:
+  Axis(Scale scale, double low, double high, double first_pixel, double last_pixel);
+
+  double pixel(double value) const { return first_ + (last_ - first_) * fraction(value); }
+  double low() const { return low_; }
+  double high() const { return high_; }
+  std::vector<double> ticks(int count) const;
+
+ private:
+  double fraction(double value) const;
+
+  Scale scale_;
+  double low_;
+  double high_;
+  double first_;
+  double last_;
+};
+
+/// Whether the point has a place on the chart's axes.
+bool drawable(const LineChart& chart, const Point& point);
+
+Axis make_x_axis(const LineChart& chart, const Frame& frame);
+Axis make_y_axis(const LineChart& chart, const Frame& frame);
+
+/// A colour of the palette, as CSS.
+const char* palette(int color);
+
+/// One number by a printf pattern.
+std::string format(const char* pattern, double value);
+
+/// Pixels, to a tenth.
+std::string coordinate(double value);
+
+}  // namespace lighthouse::report
