@@ -110,12 +110,7 @@ void check_folder_of(const std::string& option, const std::string& file) {
 void print(const BenchReport& report) {
   std::cout << bench_setting_text(report) << "\n\n" << report::to_text(bench_table(report)) << "\n";
   std::cout << bench_legend_text(report) << "\n";
-  for (const auto& length : report.lengths) {
-    for (const auto& layer : length.layers) {
-      std::cout << "\n" << stage_title(length, layer) << "\n" << report::to_text(stage_table(layer));
-    }
-  }
-  std::cout << std::flush;
+  std::cout << "\n" << report::to_text(bench_stage_table(report)) << "\n" << bench_stage_legend_text() << std::endl;
 }
 
 void run_bench(const BenchArguments& arguments) {

@@ -122,21 +122,29 @@ report::Table bench_table(const BenchReport& report) {
   return table;
 }
 
-report::Table stage_table(const LayerResult& layer) {
-  report::Table table{{"stage", "ms", "floor ms", "ratio"}, {}};
-  for (const auto& stage : layer.stages) {
-    table.rows.push_back({stage.name, number("%.3f", stage.ms), number("%.3f", stage.floor_ms),
-                          number("%.2f", stage.ms / stage.floor_ms)});
+report::Table bench_stage_table(const BenchReport& report) {
+  report::Table table{{"N", "L", "p", "k", "copy GB/s"}, {}};
+  for (const auto& length : report.lengths) {
+    for (const auto& layer : length.layers) {
+      const Geometry& g = layer.geometry;
+      std::vector<std::string> row = {std::to_string(length.num_tokens), std::to_string(g.num_levels()),
+                                      std::to_string(g.pooling_factor()), std::to_string(g.top_k()),
+                                      number("%.1f", layer.copy_bytes_per_second / 1e9)};
+      for (const auto& stage : layer.stages) {
+        if (table.rows.empty()) table.header.push_back(stage.name);
+        row.push_back(number("%.2f", stage.ms) + number(" (%.2fx)", stage.ms / stage.floor_ms));
+      }
+      table.rows.push_back(row);
+    }
   }
   return table;
 }
 
-std::string stage_title(const LengthResult& length, const LayerResult& layer) {
-  const Geometry& g = layer.geometry;
-  return "N=" + std::to_string(length.num_tokens) + " L=" + std::to_string(g.num_levels()) +
-         " p=" + std::to_string(g.pooling_factor()) + " k=" + std::to_string(g.top_k()) +
-         ": stages beside their floor, bytes at " + number("%.1f", layer.copy_bytes_per_second / 1e9) +
-         " GB/s (a large copy in the same run)";
+std::string bench_stage_legend_text() {
+  return "Stages: ms, and how many times their floor that is. The floor is the time of the bytes that a stage must "
+         "read "
+         "and write at the speed of a large copy in the same run; that copy runs before every stage and leaves nothing "
+         "of it in the caches.";
 }
 
 std::string bench_json(const BenchReport& report) {
@@ -164,16 +172,8 @@ void write_bench_page(const std::filesystem::path& path, const BenchReport& repo
   page.heading("Over sequence length");
   page.charts(bench_charts(report));
   page.heading("Stages");
-  page.paragraph(
-      "A stage's floor is the time of the bytes that it must read and write at the speed of a large copy, which runs "
-      "before "
-      "every stage and leaves nothing of it in the caches.");
-  for (const auto& length : report.lengths) {
-    for (const auto& layer : length.layers) {
-      page.paragraph(stage_title(length, layer));
-      page.table(stage_table(layer));
-    }
-  }
+  page.table(bench_stage_table(report));
+  page.paragraph(bench_stage_legend_text());
   page.write(path);
 }
 

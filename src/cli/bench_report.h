@@ -25,10 +25,9 @@ std::string bench_legend_text(const BenchReport& report);
 
 /// A row per case.
 report::Table bench_table(const BenchReport& report);
-/// A row per stage.
-report::Table stage_table(const analysis::LayerResult& layer);
-/// "N=4096 L=3 p=4 k=64: stages beside their floor, bytes at 21.3 GB/s (a large copy in the same run)".
-std::string stage_title(const analysis::LengthResult& length, const analysis::LayerResult& layer);
+/// A row per case, a column per stage.
+report::Table bench_stage_table(const BenchReport& report);
+std::string bench_stage_legend_text();
 
 /// Every figure, with machine, versions and setting.
 std::string bench_json(const BenchReport& report);

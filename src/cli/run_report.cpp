@@ -1,6 +1,7 @@
 #include "cli/run_report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <optional>
 
@@ -85,6 +86,20 @@ std::vector<Point> thinned(const std::vector<Point>& points) {
   return means;
 }
 
+/// Means over neighbours, a fiftieth of the points to either side: what is left when single batches' luck is taken out.
+std::vector<Point> smoothed(const std::vector<Point>& points) {
+  const size_t reach = points.size() / 50;
+  std::vector<double> sums = {0};
+  for (const auto& point : points) sums.push_back(sums.back() + point.y);
+  std::vector<Point> means;
+  for (size_t i = 0; i < points.size(); ++i) {
+    // As many to the left as to the right, so that the ends lean to neither side.
+    const size_t near = std::min({reach, i, points.size() - 1 - i});
+    means.push_back({points[i].x, (sums[i + near + 1] - sums[i - near]) / static_cast<double>(2 * near + 1)});
+  }
+  return means;
+}
+
 /// What a chart's x axis counts.
 enum class Over { kTokens, kSeconds };
 
@@ -93,15 +108,17 @@ double position_of(const Record& record, Over over) {
   return over == Over::kTokens ? static_cast<double>(record.tokens) : record.seconds;
 }
 
-/// Vertical lines where a run's attention changes. Runs that switch after the same tokens share a line.
+/// Vertical lines where a run's attention changes.
 void mark_switches(LineChart& chart, const ReportedRun& run, int color, Over over) {
   const auto& steps = run.metrics.steps;
   for (size_t i = 1; i < steps.size(); ++i) {
     if (steps[i].attention == steps[i - 1].attention) continue;
     const double at = position_of(steps[i - 1], over);
-    const bool known =
-        std::any_of(chart.marks.begin(), chart.marks.end(), [&](const auto& mark) { return mark.x == at; });
-    if (!known) chart.marks.push_back({at, "switch to " + steps[i].attention, color});
+    // Labels of lines that are close to each other would stand in each other's way, and say the same.
+    const double close = 0.03 * position_of(steps.back(), over);
+    const auto is_close = [&](const auto& mark) { return std::abs(mark.x - at) < close; };
+    const bool labelled = std::any_of(chart.marks.begin(), chart.marks.end(), is_close);
+    chart.marks.push_back({at, labelled ? "" : "switch to " + steps[i].attention, color});
   }
 }
 
@@ -132,19 +149,19 @@ LineChart validation_chart(const std::vector<ReportedRun>& runs, Over over) {
 
 template <typename Value>
 LineChart step_chart(const std::vector<ReportedRun>& runs, const std::string& title, const std::string& y_label,
-                     Over over, const Value& value) {
+                     Over over, const Value& value, bool smooth = false) {
   LineChart chart = new_chart(title, y_label, over);
   for (size_t i = 0; i < runs.size(); ++i) {
     Series series{.name = runs[i].name, .points = {}, .color = static_cast<int>(i)};
     for (const auto& step : runs[i].metrics.steps) series.points.push_back({position_of(step, over), value(step)});
-    series.points = thinned(series.points);
+    series.points = thinned(smooth ? smoothed(series.points) : series.points);
     chart.series.push_back(std::move(series));
     mark_switches(chart, runs[i], static_cast<int>(i), over);
   }
   return chart;
 }
 
-/// Tokens and the run's first validations have different scales of loss; the end of the curve is what is looked at.
+/// The first steps' losses are of another scale than the rest, which is what is looked at.
 void cut_first_losses(LineChart& chart) {
   std::vector<double> values;
   for (const auto& series : chart.series) {
@@ -156,6 +173,16 @@ void cut_first_losses(LineChart& chart) {
   const double high = values[values.size() * 98 / 100];
   chart.y_min = low - 0.05 * (high - low);
   chart.y_max = high + 0.05 * (high - low);
+}
+
+/// From 0 up, with room for labels above the lines.
+void leave_room(LineChart& chart) {
+  double high = 0;
+  for (const auto& series : chart.series) {
+    for (const auto& point : series.points) high = std::max(high, point.y);
+  }
+  chart.y_min = 0;
+  if (high > 0) chart.y_max = 1.12 * high;
 }
 
 }  // namespace
@@ -209,11 +236,11 @@ report::Table comparison_table(const std::vector<ReportedRun>& runs) {
     const auto& validations = run.metrics.validations;
     return validations.empty() ? "-" : number("%.4f", validations.back().dense_loss);
   });
-  row("  the dense run's at the same training time", [&](const ReportedRun& run) {
+  row("dense run's loss at the same training time", [&](const ReportedRun& run) {
     if (dense == nullptr || &run == dense) return std::string("-");
     return number_or_dash("%.4f", loss_at(*dense, training_seconds(run), seconds_of));
   });
-  row("  the dense run's after the same tokens", [&](const ReportedRun& run) {
+  row("dense run's loss after the same tokens", [&](const ReportedRun& run) {
     if (dense == nullptr || &run == dense || run.metrics.steps.empty()) return std::string("-");
     const auto tokens = static_cast<double>(run.metrics.steps.back().tokens);
     return number_or_dash("%.4f", loss_at(*dense, tokens, [](const ValidationRecord& record) {
@@ -224,9 +251,8 @@ report::Table comparison_table(const std::vector<ReportedRun>& runs) {
 }
 
 report::Table stage_table(const std::vector<ReportedRun>& runs) {
-  report::Table table{{"run", "stage", "attention", "steps", "tokens", "tokens/s", "S/N", "time", "dense val. loss",
-                       "Lighthouse val. loss"},
-                      {}};
+  report::Table table{
+      {"run", "stage", "attention", "steps", "tokens", "tokens/s", "S/N", "time", "dense loss", "Lighthouse loss"}, {}};
   for (const auto& run : runs) {
     for (const auto& stage : train::summarize_stages(run.metrics.steps)) {
       std::optional<double> dense;
@@ -249,10 +275,11 @@ report::Table stage_table(const std::vector<ReportedRun>& runs) {
 void add_runs(report::HtmlPage& page, const std::vector<ReportedRun>& runs) {
   page.table(comparison_table(runs));
   page.heading("Loss");
-  LineChart over_tokens = step_chart(runs, "Training loss over tokens", "nats per token", Over::kTokens,
-                                     [](const StepRecord& step) { return step.loss; });
-  LineChart over_time = step_chart(runs, "Training loss over training time", "nats per token", Over::kSeconds,
-                                   [](const StepRecord& step) { return step.loss; });
+  const auto loss = [](const StepRecord& step) { return step.loss; };
+  LineChart over_tokens =
+      step_chart(runs, "Training loss over tokens, running mean", "nats per token", Over::kTokens, loss, true);
+  LineChart over_time =
+      step_chart(runs, "Training loss over training time, running mean", "nats per token", Over::kSeconds, loss, true);
   cut_first_losses(over_tokens);
   cut_first_losses(over_time);
   page.charts({validation_chart(runs, Over::kTokens), validation_chart(runs, Over::kSeconds), over_tokens, over_time});
@@ -266,7 +293,7 @@ void add_runs(report::HtmlPage& page, const std::vector<ReportedRun>& runs) {
                                [](const StepRecord& step) { return step.retained_fraction; });
   LineChart rate = step_chart(runs, "Learning rate", "learning rate", Over::kTokens,
                               [](const StepRecord& step) { return step.learning_rate; });
-  for (LineChart* chart : {&speed, &share, &rate}) chart->y_min = 0;
+  for (LineChart* chart : {&speed, &share, &rate}) leave_room(*chart);
   page.charts({speed, share, rate,
                step_chart(runs, "Norm of the gradient, before clipping", "norm", Over::kTokens,
                           [](const StepRecord& step) { return step.gradient_norm; })});

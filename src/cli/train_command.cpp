@@ -6,8 +6,8 @@
 
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/run_report.h"
 #include "cli/stop_signal.h"
-#include "report/html_page.h"
 #include "train/config_keys.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
@@ -26,12 +26,6 @@ struct TrainArguments {
     return resume ? train::FolderUse::kResume : overwrite ? train::FolderUse::kOverwrite : train::FolderUse::kNew;
   }
 };
-
-std::string number(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), pattern, value);
-  return text;
-}
 
 void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
   const auto& corpus = trainer.corpus();
@@ -53,22 +47,9 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
 }
 
 void print_results(const train::RunConfig& config, const train::RunResult& result) {
-  report::Table table{
-      {"stage", "attention", "steps", "tokens/s", "S/N", "time", "dense val. loss", "Lighthouse val. loss"}, {}};
-  for (const auto& stage : result.stages) {
-    std::string dense = "-";
-    std::string lighthouse = "-";
-    for (const auto& validation : result.validations) {
-      if (!validation.stage_end || validation.stage != stage.name) continue;
-      dense = number("%.4f", validation.dense_loss);
-      if (validation.lighthouse_loss) lighthouse = number("%.4f", *validation.lighthouse_loss);
-    }
-    table.rows.push_back({stage.name, stage.attention, std::to_string(stage.steps),
-                          report::short_number(stage.tokens_per_second), number("%.3f", stage.retained_fraction),
-                          clock_text(stage.seconds), dense, lighthouse});
-  }
+  const std::string name = std::filesystem::path(config.output_dir).filename().string();
   std::cout << "\n"
-            << report::to_text(table) << "\n"
+            << report::to_text(stage_table({{name, config, {result.steps, result.validations}}})) << "\n"
             << config.output_dir << ": model.safetensors, metrics.jsonl; curves: lighthouse report "
             << config.output_dir << "\n";
 }

@@ -12,10 +12,10 @@ namespace lighthouse::report {
 struct Frame {
   double width = 760;
   double height = 400;
-  double left = 64;
+  double left = 84;
   double right = 20;
   double top = 20;
-  double bottom = 52;
+  double bottom = 60;
 
   double right_edge() const { return width - right; }
   double bottom_edge() const { return height - bottom; }

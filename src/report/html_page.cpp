@@ -20,7 +20,7 @@ svg.chart { width: 100%; height: auto; }
 figcaption { font-size: .9rem; color: #333; } .key { margin-right: 1.1rem; white-space: nowrap; } .key svg { margin-right: .35rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
-th, td { padding: .35rem .8rem; text-align: right; border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
+th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
 th:first-child, td:first-child, .text th, .text td { text-align: left; } thead th { border-bottom: 2px solid #6b7783; font-weight: 600; }
 pre { background: #f5f7f9; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; white-space: pre-wrap; }
 @media print { body { max-width: none; margin: 0; font-size: 11pt; } .charts { grid-template-columns: 1fr 1fr; } }

@@ -13,7 +13,7 @@ namespace {
 
 /// The chart's own ticks without those that would run into the one before.
 std::vector<double> x_ticks(const LineChart& chart, const Axis& x) {
-  constexpr double kApart = 36;
+  constexpr double kApart = 48;
   if (chart.x_ticks.empty()) return x.ticks(8);
   std::vector<double> ticks;
   for (const double tick : chart.x_ticks) {
@@ -36,7 +36,7 @@ void draw_axes(std::ostringstream& svg, const LineChart& chart, const Frame& fra
     const std::string at = coordinate(x.pixel(tick));
     svg << "<line class='axis' x1='" << at << "' x2='" << at << "' y1='" << bottom << "' y2='"
         << coordinate(frame.bottom_edge() + 5) << "'/><text class='tick' text-anchor='middle' x='" << at << "' y='"
-        << coordinate(frame.bottom_edge() + 19) << "'>" << escape_html(chart.x_format(tick)) << "</text>\n";
+        << coordinate(frame.bottom_edge() + 22) << "'>" << escape_html(chart.x_format(tick)) << "</text>\n";
   }
   svg << "<line class='axis' x1='" << left << "' x2='" << right << "' y1='" << bottom << "' y2='" << bottom << "'/>\n"
       << "<text class='label' text-anchor='middle' x='" << coordinate((frame.left + frame.right_edge()) / 2) << "' y='"
@@ -57,7 +57,7 @@ void draw_marks(std::ostringstream& svg, const LineChart& chart, const Frame& fr
         << "<text class='tick' fill='" << palette(mark.color) << "' text-anchor='" << (before ? "end" : "start")
         << "' x='" << coordinate(at + (before ? -6 : 6)) << "' y='" << coordinate(label_y) << "'>"
         << escape_html(mark.label) << "</text>\n";
-    label_y += 15;
+    label_y += 18;
   }
 }
 
@@ -178,7 +178,7 @@ std::string short_bytes(double bytes) {
 
 std::string chart_style() {
   return ".grid { stroke: #e4e8ec; } .axis { stroke: #6b7783; } .mark { stroke-dasharray: 3 3; stroke-width: 1.2; }\n"
-         ".tick { font-size: 12px; fill: #4a5560; } .label { font-size: 13px; fill: #1c2733; }\n";
+         ".tick { font-size: 15px; fill: #4a5560; } .label { font-size: 16px; fill: #1c2733; }\n";
 }
 
 std::string to_svg(const LineChart& chart) {
@@ -208,7 +208,7 @@ std::string to_svg(const LineChart& chart) {
 
 std::string to_standalone_svg(const LineChart& chart) {
   Frame frame;
-  frame.left = chart.y_label.empty() ? 70 : 90;
+  frame.left = chart.y_label.empty() ? 84 : 100;
   frame.right = label_margin(chart);
   frame.width = 570 + frame.right;
   const Axis x = make_x_axis(chart, frame);

@@ -121,10 +121,10 @@ def test_trains_and_generates(tmp_path):
     resumed = program("train", str(run), "--resume")
     assert resumed.returncode == 0 and "resumed: step 5 of 5" in resumed.stdout, resumed.stderr
     reported = program("report", str(run))
-    assert reported.returncode == 0 and "Lighthouse val. loss" in reported.stdout, reported.stderr
+    assert reported.returncode == 0 and "Lighthouse loss" in reported.stdout, reported.stderr
     page = (run / "report.html").read_text()
     assert "switch to dense" in page and "http" not in page.replace("http://www.w3.org", "")
-    assert "Lighthouse val. loss" in trained.stdout and "left" in trained.stderr
+    assert "Lighthouse loss" in trained.stdout and "left" in trained.stderr
     again = program("train", config, *arguments)
     assert again.returncode == 1 and "holds config.toml already" in again.stderr
     generated = program("generate", str(run), "--prompt", "abc", "--max-new-tokens", "5")
