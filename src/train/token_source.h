@@ -38,7 +38,7 @@ class TokenSource {
 
  private:
   void read_llm_c_header();
-  const uint8_t* bytes() const { return memory_.empty() ? mapped_.front().bytes() : memory_.data(); }
+  const uint8_t* bytes() const { return mapped_.empty() ? memory_.data() : mapped_.front().bytes(); }
 
   std::filesystem::path path_;
   std::vector<io::MappedFile> mapped_;  // one, or none where the bytes are in memory_
