@@ -8,5 +8,6 @@ namespace lighthouse::cli {
 void add_train_command(CLI::App& program);
 void add_generate_command(CLI::App& program);
 void add_demo_command(CLI::App& program);
+void add_inspect_command(CLI::App& program);
 
 }  // namespace lighthouse::cli

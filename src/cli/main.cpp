@@ -37,6 +37,7 @@ int main(int argc, char** argv) {
   lighthouse::cli::add_train_command(program);
   lighthouse::cli::add_generate_command(program);
   lighthouse::cli::add_demo_command(program);
+  lighthouse::cli::add_inspect_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
