@@ -45,6 +45,26 @@ void check_layers(const model::ModelConfig& config, const std::vector<int64_t>& 
   }
 }
 
+/// Runs of tokens that equally many heads keep, without what is always kept.
+std::vector<SharedSpan> equal_runs(const std::vector<int64_t>& heads, const std::vector<bool>& always) {
+  std::vector<SharedSpan> runs;
+  for (size_t i = 0; i < heads.size(); ++i) {
+    if (heads[i] == 0 || always[i]) continue;
+    const auto token = static_cast<int64_t>(i);
+    if (runs.empty() || runs.back().tokens.end != token || runs.back().most_heads != heads[i])
+      runs.push_back({{token, token}, heads[i], heads[i]});
+    ++runs.back().tokens.end;
+  }
+  return runs;
+}
+
+void sort_spans(std::vector<SharedSpan>& spans) {
+  const auto length = [](const SharedSpan& span) { return span.tokens.end - span.tokens.begin; };
+  std::stable_sort(spans.begin(), spans.end(), [&](const SharedSpan& a, const SharedSpan& b) {
+    return a.most_heads != b.most_heads ? a.most_heads > b.most_heads : length(a) > length(b);
+  });
+}
+
 /// Ends the observation also where forward throws.
 struct ObserverGuard {
   model::Decoder& decoder;
@@ -137,18 +157,24 @@ std::vector<int64_t> heads_at_detail(const std::vector<LayerSelection>& layers, 
 
 std::vector<SharedSpan> most_shared_spans(const std::vector<int64_t>& heads, const std::vector<bool>& always,
                                           size_t count) {
+  std::vector<SharedSpan> runs = equal_runs(heads, always);
+  sort_spans(runs);
+  std::vector<bool> taken = always;
   std::vector<SharedSpan> spans;
-  for (size_t i = 0; i < heads.size(); ++i) {
-    if (heads[i] == 0 || always[i]) continue;
-    const auto token = static_cast<int64_t>(i);
-    if (spans.empty() || spans.back().tokens.end != token || spans.back().heads != heads[i])
-      spans.push_back({{token, token}, heads[i]});
-    ++spans.back().tokens.end;
+  for (SharedSpan span : runs) {
+    if (taken[static_cast<size_t>(span.tokens.begin)]) continue;
+    const auto joins = [&](int64_t token) {
+      const auto i = static_cast<size_t>(token);
+      if (taken[i] || 2 * heads[i] <= span.most_heads) return false;
+      span.fewest_heads = std::min(span.fewest_heads, heads[i]);
+      return true;
+    };
+    while (span.tokens.begin > 0 && joins(span.tokens.begin - 1)) --span.tokens.begin;
+    while (span.tokens.end < static_cast<int64_t>(heads.size()) && joins(span.tokens.end)) ++span.tokens.end;
+    std::fill(taken.begin() + span.tokens.begin, taken.begin() + span.tokens.end, true);
+    spans.push_back(span);
   }
-  const auto length = [](const SharedSpan& span) { return span.tokens.end - span.tokens.begin; };
-  std::stable_sort(spans.begin(), spans.end(), [&](const SharedSpan& a, const SharedSpan& b) {
-    return a.heads != b.heads ? a.heads > b.heads : length(a) > length(b);
-  });
+  sort_spans(spans);
   spans.resize(std::min(count, spans.size()));
   return spans;
 }

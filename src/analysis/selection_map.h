@@ -56,16 +56,18 @@ std::vector<double> fineness(const HeadSelection& head, int64_t num_levels);
 /// rule (all of them for L = 1).
 std::vector<bool> always_kept(const Geometry& geometry, const SelectionOptions& options);
 
-/// A run of tokens that the same number of heads keep at level 0.
+/// Neighbouring tokens that many heads keep at level 0.
 struct SharedSpan {
   TokenRange tokens;
-  int64_t heads = 0;
+  int64_t fewest_heads = 0;  ///< That keep one of its tokens,
+  int64_t most_heads = 0;    ///< and that keep the one that most heads keep.
 };
 
 /// [N]: heads of these layers that keep the token at level 0.
 std::vector<int64_t> heads_at_detail(const std::vector<LayerSelection>& layers, int64_t num_tokens);
 
-/// The `count` runs that most heads keep, the longest first among equals; what is always kept is left out.
+/// The `count` spans that most heads keep, the longest first among equals. A span is a run of tokens that as many heads
+/// keep, widened to neighbours that more than half as many keep. What is always kept is left out.
 std::vector<SharedSpan> most_shared_spans(const std::vector<int64_t>& heads, const std::vector<bool>& always,
                                           size_t count);
 

@@ -136,7 +136,7 @@ void write_inspection_page(const std::filesystem::path& path, const Inspection& 
   page.table(level_table(map));
   add_overlap(page, map);
   page.heading("Kept at full detail by most heads");
-  page.paragraph("Between ⟦ and ⟧, with what stands around it. What every head must keep is left out.");
+  page.paragraph("Between ▸ and ◂, with what stands around it. What every head must keep is left out.");
   page.table(span_table(inspection, map.layers, kSpans, /*utf8=*/true));
   page.heading("Heads");
   page.table(all_heads(map));

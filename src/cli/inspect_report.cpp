@@ -39,7 +39,7 @@ std::string in_surroundings(const std::string& text, const TokenRange& span, boo
                                  ? part(span.begin, span.end)
                                  : part(span.begin, span.begin + kLongest / 2) + (utf8 ? " … " : " ... ") +
                                        part(span.end - kLongest / 2, span.end);
-  return part(span.begin - kAround, span.begin) + (utf8 ? "⟦" : "[[") + inside + (utf8 ? "⟧" : "]]") +
+  return part(span.begin - kAround, span.begin) + (utf8 ? "▸" : ">>") + inside + (utf8 ? "◂" : "<<") +
          part(span.end, span.end + kAround);
 }
 
@@ -166,9 +166,10 @@ Table span_table(const Inspection& inspection, const std::vector<LayerSelection>
   const auto always = analysis::always_kept(map.geometry, map.options);
   Table table{{"text", "at byte", "bytes", "heads"}, {}};
   for (const auto& span : analysis::most_shared_spans(kept_by, always, count)) {
+    const std::string few = span.fewest_heads == span.most_heads ? "" : std::to_string(span.fewest_heads) + " to ";
     table.rows.push_back({in_surroundings(inspection.text, span.tokens, utf8),
                           std::to_string(inspection.offset + span.tokens.begin), std::to_string(length(span.tokens)),
-                          std::to_string(span.heads) + "/" + std::to_string(heads)});
+                          few + std::to_string(span.most_heads) + " of " + std::to_string(heads)});
   }
   return table;
 }

@@ -30,7 +30,8 @@ struct Rows {
 Rows rows_of(const HeatStrips& strips) {
   size_t count = 0;
   for (const auto& group : strips.groups) count += group.rows.size();
-  return count > 64 ? Rows{6, 1, false} : Rows{};
+  if (count > 64) return {6, 1, false};
+  return count > 16 ? Rows{} : Rows{22, 3, true};
 }
 
 /// One path per colour, of all runs of cells with it; the palest is the background.
@@ -52,7 +53,7 @@ std::string cells(const std::vector<double>& values, int height) {
 
 void draw_row(std::ostringstream& svg, const HeatRow& row, const Rows& rows, int y) {
   if (rows.labels)
-    svg << "<text class='tick' text-anchor='end' x='" << kLeft - 8 << "' y='" << y + rows.height - 4 << "'>"
+    svg << "<text class='tick' text-anchor='end' x='" << kLeft - 8 << "' y='" << y + rows.height / 2 + 4 << "'>"
         << escape_html(row.label) << "</text>";
   const auto values = bin_means(row.values, kColumns);
   if (values.empty()) return;
@@ -107,8 +108,8 @@ std::string to_svg(const HeatStrips& strips) {
   std::ostringstream body;
   int y = kTop;
   for (const auto& group : strips.groups) {
-    body << "<text class='label' font-weight='600' x='0' y='" << y + 12 << "'>" << escape_html(group.label)
-         << "</text>\n";
+    body << "<text class='label' font-weight='600' x='0' y='" << y + rows.height / 2 + 4 << "'>"
+         << escape_html(group.label) << "</text>\n";
     const int group_top = y;
     for (const auto& row : group.rows) {
       draw_row(body, row, rows, y);
