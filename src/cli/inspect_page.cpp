@@ -129,15 +129,17 @@ void write_inspection_page(const std::filesystem::path& path, const Inspection& 
   report::HtmlPage page("What Lighthouse keeps of " + inspection.text_name);
   page.paragraph(describe(inspection));
   page.heading("Where detail stays");
-  page.paragraph("The finest level at which each byte is retained, by layer and key/value head.");
+  page.paragraph(
+      "The finest level at which each byte is retained, by layer and key/value head. Where the text is longer than the "
+      "picture is wide, a column has the mean shade of its bytes.");
   page.html(report::heat_legend(level_keys(map.geometry)));
   page.html(report::to_svg(strips_of(inspection)));
   page.paragraph("These follow from the sizes alone, and are the same for every head:");
   page.table(level_table(map));
   add_overlap(page, map);
   page.heading("Kept at full detail by most heads");
-  page.paragraph("Between ▸ and ◂, with what stands around it. What every head must keep is left out.");
-  page.table(span_table(inspection, map.layers, kSpans, /*utf8=*/true));
+  page.paragraph("Shaded, with what stands around it. What every head must keep is left out.");
+  page.html(report::to_html(kPassageFigures, shared_passages(inspection, map.layers, kSpans, /*utf8=*/true)));
   page.heading("Heads");
   page.table(all_heads(map));
   add_text(page, inspection);

@@ -26,8 +26,8 @@ std::string percent(double share) { return number("%.1f%%", 100 * share); }
 
 int64_t length(const TokenRange& range) { return range.end - range.begin; }
 
-/// The span between marks, with a few bytes around it; the middle of a long one is left out.
-std::string in_surroundings(const std::string& text, const TokenRange& span, bool utf8) {
+/// The span with a few bytes around it; the middle of a long one is left out.
+report::Passage in_surroundings(const std::string& text, const TokenRange& span, bool utf8) {
   constexpr int64_t kAround = 16;
   constexpr int64_t kLongest = 36;
   const auto part = [&](int64_t begin, int64_t end) {
@@ -35,12 +35,23 @@ std::string in_surroundings(const std::string& text, const TokenRange& span, boo
     end = std::min(end, static_cast<int64_t>(text.size()));
     return report::escape_bytes(text.substr(static_cast<size_t>(begin), static_cast<size_t>(end - begin)), utf8);
   };
-  const std::string inside = length(span) <= kLongest
-                                 ? part(span.begin, span.end)
-                                 : part(span.begin, span.begin + kLongest / 2) + (utf8 ? " … " : " ... ") +
-                                       part(span.end - kLongest / 2, span.end);
-  return part(span.begin - kAround, span.begin) + (utf8 ? "▸" : ">>") + inside + (utf8 ? "◂" : "<<") +
-         part(span.end, span.end + kAround);
+  std::string inside = part(span.begin, span.end);
+  if (length(span) > kLongest) {
+    inside = part(span.begin, span.begin + kLongest / 2) + (utf8 ? " … " : " ... ") +
+             part(span.end - kLongest / 2, span.end);
+  }
+  return {part(span.begin - kAround, span.begin), inside, part(span.end, span.end + kAround), {}};
+}
+
+/// For a terminal: marks in place of shading.
+Table passage_table(const std::vector<report::Passage>& passages, bool utf8) {
+  Table table{{"text"}, {}};
+  table.header.insert(table.header.end(), kPassageFigures.begin(), kPassageFigures.end());
+  for (const auto& passage : passages) {
+    table.rows.push_back({passage.before + (utf8 ? "▸" : ">>") + passage.inside + (utf8 ? "◂" : "<<") + passage.after});
+    table.rows.back().insert(table.rows.back().end(), passage.figures.begin(), passage.figures.end());
+  }
+  return table;
 }
 
 /// Strips of a layer's heads with the byte offsets of their ends below.
@@ -60,6 +71,12 @@ void print_strips(std::ostream& out, const Inspection& inspection, const LayerSe
   const size_t used = std::min(columns, inspection.text.size());
   const size_t gap = used > first.size() + last.size() ? used - first.size() - last.size() : 1;
   out << std::string(kMargin - 1, ' ') << first << std::string(gap, ' ') << last << "\n";
+}
+
+std::string rule_name(const analysis::SelectionMap& map) {
+  if (map.geometry.num_levels() == 1) return "one level, dense attention: all is kept";
+  if (map.options.causal_selection) return "locally causal selection";
+  return std::string("the paper's selection") + (map.options.cover_prefix ? "" : " without the prefix rule");
 }
 
 std::string overlap_line(const LayerSelection& layer, double expected) {
@@ -91,10 +108,7 @@ std::string describe(const Inspection& inspection) {
   std::ostringstream text;
   text << "Model: " << inspection.model << ". Text: " << inspection.text_name << ", bytes " << inspection.offset
        << " to " << inspection.offset + static_cast<int64_t>(inspection.text.size()) - 1 << ". " << map.geometry << "; "
-       << (map.options.causal_selection
-               ? "locally causal selection"
-               : (map.options.cover_prefix ? "the paper's selection" : "the paper's selection without the prefix rule"))
-       << ".";
+       << rule_name(map) << ".";
   if (map.geometry.is_dense() && map.geometry.num_levels() > 1)
     text << " With S >= N the layer runs dense attention: what follows is what it would have kept.";
   return text.str();
@@ -158,20 +172,22 @@ Table overlap_table(const analysis::SelectionMap& map) {
   return table;
 }
 
-Table span_table(const Inspection& inspection, const std::vector<LayerSelection>& layers, size_t count, bool utf8) {
+std::vector<report::Passage> shared_passages(const Inspection& inspection, const std::vector<LayerSelection>& layers,
+                                             size_t count, bool utf8) {
   const auto& map = inspection.map;
   size_t heads = 0;
   for (const auto& layer : layers) heads += layer.heads.size();
   const auto kept_by = analysis::heads_at_detail(layers, map.geometry.num_tokens());
   const auto always = analysis::always_kept(map.geometry, map.options);
-  Table table{{"text", "at byte", "bytes", "heads"}, {}};
+  std::vector<report::Passage> passages;
   for (const auto& span : analysis::most_shared_spans(kept_by, always, count)) {
     const std::string few = span.fewest_heads == span.most_heads ? "" : std::to_string(span.fewest_heads) + " to ";
-    table.rows.push_back({in_surroundings(inspection.text, span.tokens, utf8),
-                          std::to_string(inspection.offset + span.tokens.begin), std::to_string(length(span.tokens)),
-                          few + std::to_string(span.most_heads) + " of " + std::to_string(heads)});
+    passages.push_back(in_surroundings(inspection.text, span.tokens, utf8));
+    passages.back().figures = {std::to_string(inspection.offset + span.tokens.begin),
+                               std::to_string(length(span.tokens)),
+                               few + std::to_string(span.most_heads) + " of " + std::to_string(heads)};
   }
-  return table;
+  return passages;
 }
 
 void print_inspection(std::ostream& out, const Inspection& inspection, int64_t width, bool utf8) {
@@ -186,12 +202,12 @@ void print_inspection(std::ostream& out, const Inspection& inspection, int64_t w
     out << "\nLayer " << layer.layer << ": " << overlap_line(layer, expected) << "\n";
     print_strips(out, inspection, layer, width, utf8);
     out << "\n" << report::to_text(head_table(layer)) << "\n";
-    out << report::to_text(span_table(inspection, {layer}, kSpans, utf8));
+    out << report::to_text(passage_table(shared_passages(inspection, {layer}, kSpans, utf8), utf8));
   }
   if (map.layers.size() < 2) return;
   print_layer_overlap(out, map);
   out << "\nKept at full detail by most heads of all these layers\n\n"
-      << report::to_text(span_table(inspection, map.layers, kSpans, utf8));
+      << report::to_text(passage_table(shared_passages(inspection, map.layers, kSpans, utf8), utf8));
 }
 
 }  // namespace lighthouse::cli

@@ -8,6 +8,7 @@
 
 #include "analysis/selection_map.h"
 #include "report/html_page.h"
+#include "report/passages.h"
 
 namespace lighthouse::cli {
 
@@ -31,9 +32,12 @@ report::Table head_table(const analysis::LayerSelection& layer);
 /// Overlap between a layer's heads beside that of random choices, one row per layer.
 report::Table overlap_table(const analysis::SelectionMap& map);
 
-/// The spans that most heads of these layers keep at level 0, in their surroundings.
-report::Table span_table(const Inspection& inspection, const std::vector<analysis::LayerSelection>& layers,
-                         size_t count, bool utf8);
+/// The spans that most heads of these layers keep at level 0, in their surroundings; the figures are those of
+/// kPassageFigures.
+std::vector<report::Passage> shared_passages(const Inspection& inspection,
+                                             const std::vector<analysis::LayerSelection>& layers, size_t count,
+                                             bool utf8);
+inline const std::vector<std::string> kPassageFigures = {"at byte", "bytes", "heads"};
 
 /// Everything, for a terminal of `width` columns.
 void print_inspection(std::ostream& out, const Inspection& inspection, int64_t width, bool utf8);

@@ -29,7 +29,10 @@ th:first-child, td:first-child { text-align: left; } thead th { border-bottom: 2
 pre { background: #f5f7f9; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; white-space: pre-wrap; }
 .matrices { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; } .legend { max-width: none; font-size: .9rem; color: #333; }
 pre.shaded { background: #fff; border: 1px solid #e4e8ec; line-height: 1.55; overflow-wrap: anywhere; }
-pre.shaded span, svg { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+.passages code { white-space: pre; font-size: .8rem; color: #4a5560; } .passages td { padding: .2rem .8rem; }
+mark { background: #b6d1e8; color: #1c2733; }
+pre.shaded span, mark, svg { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+@media print { th, td { padding: .2rem .4rem; font-size: 9pt; white-space: normal; } .passages code { font-size: 7.5pt; } }
 @media print { body { max-width: none; margin: 0; font-size: 11pt; } .charts { grid-template-columns: 1fr 1fr; } }
 )css";
 
