@@ -67,6 +67,7 @@ torch::Tensor SelfAttentionImpl::merge(const torch::Tensor& heads) {
 torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x, const RotaryTable& table,
                                          const AttentionOptions* options) {
   const Heads heads = project(x, table);
+  if (observer_) observer_(heads.query, heads.key);
   return merge(options == nullptr ? dense_attention(heads.query, heads.key, heads.value)
                                   : attention(heads.query, heads.key, heads.value, *options));
 }
@@ -137,6 +138,14 @@ DecoderImpl::DecoderImpl(const ModelConfig& config)
 void DecoderImpl::set_attention(AttentionKind kind, const AttentionOptions& options) {
   kind_ = kind;
   options_ = options;
+}
+
+void DecoderImpl::set_attention_observer(const AttentionObserver& observer) {
+  for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
+    SelfAttentionImpl::Observer of_layer;
+    if (observer) of_layer = [observer, layer](const auto& query, const auto& key) { observer(layer, query, key); };
+    layers_->ptr<DecoderLayerImpl>(static_cast<size_t>(layer))->attention().set_observer(std::move(of_layer));
+  }
 }
 
 const AttentionOptions* DecoderImpl::layer_options(int64_t layer) const {

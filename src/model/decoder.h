@@ -11,6 +11,7 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/pimpl.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -51,6 +52,9 @@ class SelfAttentionImpl : public torch::nn::Module {
   /// Appends x's keys and values to (key, value) and attends densely to all of them. One token, or an empty cache.
   torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
                                torch::Tensor& value);
+  /// Called in forward with query [B, H, N, D] and key [B, K, N, D] as attention gets them.
+  using Observer = std::function<void(const torch::Tensor& query, const torch::Tensor& key)>;
+  void set_observer(Observer observer) { observer_ = std::move(observer); }
 
  private:
   struct Heads {
@@ -64,6 +68,7 @@ class SelfAttentionImpl : public torch::nn::Module {
   int64_t num_heads_;
   int64_t num_kv_heads_;
   int64_t head_dim_;
+  Observer observer_;
   torch::nn::Linear q_proj_{nullptr}, k_proj_{nullptr}, v_proj_{nullptr}, o_proj_{nullptr};
 };
 TORCH_MODULE(SelfAttention);
@@ -85,6 +90,7 @@ class DecoderLayerImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x, const RotaryTable& table, const AttentionOptions* options);
   torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
                                torch::Tensor& value);
+  SelfAttentionImpl& attention() { return *self_attn_; }
 
  private:
   RmsNorm input_layernorm_{nullptr}, post_attention_layernorm_{nullptr};
@@ -101,6 +107,10 @@ class DecoderImpl : public torch::nn::Module {
   /// Attention of the layers that are not in full_attention_layers. Weights are not touched.
   void set_attention(AttentionKind kind, const AttentionOptions& options = {});
   AttentionKind attention_kind() const { return kind_; }
+  /// Shows every layer's query [B, H, N, D] and key [B, K, N, D], rotary embedding applied, to `observer` in each
+  /// forward(); an empty one ends that.
+  using AttentionObserver = std::function<void(int64_t layer, const torch::Tensor& query, const torch::Tensor& key)>;
+  void set_attention_observer(const AttentionObserver& observer);
   const ModelConfig& config() const { return config_; }
 
   /// tokens int64 [B, N] -> logits [B, N, V].

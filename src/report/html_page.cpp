@@ -23,6 +23,12 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .
 th, td { padding: .35rem .6rem; text-align: right; border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
 th:first-child, td:first-child, .text th, .text td { text-align: left; } thead th { border-bottom: 2px solid #6b7783; font-weight: 600; }
 pre { background: #f5f7f9; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; white-space: pre-wrap; }
+.matrices { display: flex; flex-wrap: wrap; gap: .5rem 2.5rem; } .legend { max-width: none; font-size: .9rem; color: #333; }
+pre.shaded { background: #fff; border: 1px solid #e4e8ec; line-height: 1.55; overflow-wrap: anywhere; }
+.passages code { white-space: pre; font-size: .8rem; color: #4a5560; } .passages td { padding: .2rem .8rem; }
+mark { background: #b6d1e8; color: #1c2733; }
+pre.shaded span, mark, svg { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+@media print { th, td { padding: .2rem .4rem; font-size: 9pt; white-space: normal; } .passages code { font-size: 7.5pt; } }
 @media print { body { max-width: none; margin: 0; font-size: 11pt; } .charts { grid-template-columns: 1fr 1fr; } }
 )css";
 
@@ -31,8 +37,9 @@ size_t columns(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-/// Length of the UTF-8 character that starts at `at`, 0 where none does.
-size_t character_length(const std::string& text, size_t at) {
+}  // namespace
+
+size_t utf8_length(const std::string& text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(at);
   const size_t length = first < 0x80                    ? 1
@@ -47,14 +54,12 @@ size_t character_length(const std::string& text, size_t at) {
   return length;
 }
 
-}  // namespace
-
 std::string escape_html(const std::string& text) {
   std::string out;
   out.reserve(text.size());
   for (size_t at = 0; at < text.size(); ++at) {
     // A model may generate any bytes; a page must be UTF-8.
-    const size_t length = character_length(text, at);
+    const size_t length = utf8_length(text, at);
     if (length == 0) out += "\xEF\xBF\xBD";
     if (length > 1) {
       out += text.substr(at, length);
@@ -122,6 +127,8 @@ void HtmlPage::table(const Table& table) {
 }
 
 void HtmlPage::chart(const LineChart& chart) { body_ += to_svg(chart); }
+
+void HtmlPage::html(const std::string& fragment) { body_ += fragment; }
 
 void HtmlPage::charts(const std::vector<LineChart>& charts) {
   body_ += "<div class='charts'>\n";

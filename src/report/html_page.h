@@ -12,6 +12,9 @@ namespace lighthouse::report {
 /// Text for HTML: markup escaped, bytes that are not UTF-8 replaced by U+FFFD.
 std::string escape_html(const std::string& text);
 
+/// Length of the UTF-8 character that starts at byte `at`, 0 where none does.
+size_t utf8_length(const std::string& text, size_t at);
+
 struct Table {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;  ///< The first cell of a row is its name; the rest are numbers.
@@ -32,6 +35,8 @@ class HtmlPage {
   void chart(const LineChart& chart);
   /// Charts side by side where the page is wide enough.
   void charts(const std::vector<LineChart>& charts);
+  /// A fragment that is HTML already.
+  void html(const std::string& fragment);
 
   std::string to_string() const;
   /// Written beside and renamed, so that a reader never meets half a page. Throws std::runtime_error with the reason.

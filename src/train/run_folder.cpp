@@ -14,6 +14,7 @@ namespace {
 constexpr const char* kConfig = "config.toml";
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kModel = "model.safetensors";
+constexpr const char* kCheckpoints = "checkpoints";
 
 void make_folder(const fs::path& folder) {
   std::error_code error;
@@ -24,8 +25,8 @@ void make_folder(const fs::path& folder) {
 }  // namespace
 
 RunFolder::RunFolder(const RunConfig& config, FolderUse use)
-    : config_(config), use_(use), folder_(config.output_dir), checkpoints_(folder_ / "checkpoints") {
-  for (const char* name : {kConfig, kMetrics, kModel, "checkpoints"}) {
+    : config_(config), use_(use), folder_(config.output_dir), checkpoints_(folder_ / kCheckpoints) {
+  for (const char* name : {kConfig, kMetrics, kModel, kCheckpoints}) {
     if (use != FolderUse::kNew || !fs::exists(folder_ / name)) continue;
     throw std::runtime_error(folder_.string() + " holds " + name +
                              " already; choose another output_dir, pass --resume to go on with the run that is there, "
@@ -129,7 +130,13 @@ LoadedRun load_run(const fs::path& folder) {
   LoadedRun run{load_config(folder / kConfig)};
   run.decoder = model::Decoder(run.config.model);
   const fs::path weights = folder / kModel;
-  model::load_parameters(*run.decoder, model::read_safetensors(weights).tensors, weights.string());
+  const auto checkpoints = list_checkpoints(folder / kCheckpoints);
+  if (!fs::exists(weights) && !checkpoints.empty()) {
+    const fs::path& newest = checkpoints.back();
+    model::load_parameters(*run.decoder, read_checkpoint(newest).weights, newest.string());
+  } else {
+    model::load_parameters(*run.decoder, model::read_safetensors(weights).tensors, weights.string());
+  }
   return run;
 }
 

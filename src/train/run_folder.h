@@ -61,7 +61,8 @@ class RunFolder {
   std::unique_ptr<TensorBoardFile> tensorboard_;
 };
 
-/// A trained model and the configuration it was trained with, from its folder.
+/// A model and the configuration it was trained with, from its folder: the result, or, while there is none, the newest
+/// checkpoint.
 struct LoadedRun {
   RunConfig config;
   model::Decoder decoder{nullptr};

@@ -94,7 +94,7 @@ def program(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_the_program_teaches():
     assert "train" in program("--help").stdout
-    for command in ("train", "generate", "demo", "report", "doctor", "bench"):
+    for command in ("train", "generate", "demo", "report", "doctor", "bench", "inspect"):
         assert "Example" in program(command, "--help").stdout
     for arguments in ([], ["nonsense"], ["train"], ["train", "x.toml", "--no-such-option"]):
         assert program(*arguments).returncode == 2
@@ -129,6 +129,63 @@ def test_trains_and_generates(tmp_path):
     assert again.returncode == 1 and "holds config.toml already" in again.stderr
     generated = program("generate", str(run), "--prompt", "abc", "--max-new-tokens", "5")
     assert generated.returncode == 0 and generated.stdout.startswith("abc")
+
+
+TINY = """
+output_dir = "runs/tiny"
+[model]
+hidden_size = 32
+intermediate_size = 48
+num_hidden_layers = 3
+num_attention_heads = 4
+num_key_value_heads = 2
+head_dim = 8
+full_attention_layers = [0]
+[attention]
+num_levels = 3
+pooling_factor = 4
+top_k = 8
+[data]
+paths = ["text"]
+context_length = 512
+[[stages]]
+attention = "lighthouse"
+steps = 1
+"""
+
+
+def test_inspects(tmp_path):
+    config, text, page = tmp_path / "tiny.toml", tmp_path / "text", tmp_path / "page.html"
+    config.write_text(TINY)
+    text.write_bytes(b"<script>\x00 \xff\n" + bytes(range(256)) * 3)
+    arguments = ("inspect", "--random", str(config), "--text", str(text))
+    shown = program(*arguments, "--offset", "3", "--html", str(page), "--width", "60")
+    assert shown.returncode == 0, shown.stderr
+    assert "N=512 L=3 p=4 k=8" in shown.stdout and "Layer 2" in shown.stdout and "Layer 0" not in shown.stdout
+    strips = [line for line in shown.stdout.splitlines() if line.startswith("head ") and line.endswith("|")]
+    assert len(strips) == 4 and all(len(line) <= 60 for line in strips)
+    html = page.read_text(encoding="utf-8")
+    assert html.endswith("</html>\n") and "<script" not in html and "http" not in html
+    assert "<span style='background:" in html and html.count("<svg") >= 4
+    fewer = program(*arguments, "--layer", "2", "--top-k", "4", "--causal-selection", "--length", "64")
+    assert "k=4" in fewer.stdout and "locally causal" in fewer.stdout and "Layer 1" not in fewer.stdout
+    for wrong, words in [
+        (["--layer", "0"], "expected a layer that uses Lighthouse (1, 2); got 0, which is always dense"),
+        (["--layer", "7"], "got 7, and the model has layers 0 to 2"),
+        (["--offset", "780"], "--offset must lie within the text"),
+        (["--offset", "777"], "expected at least one coarsest window of text, 16 bytes; got 3"),
+        (["--length", "800"], "--length must be at most what the text has; got 800"),
+        (["--text", "/no/such/text"], "cannot read the text /no/such/text"),
+        (["--top-k", "3"], "top_k"),
+        (["--html", "/no/such/folder/page.html"], "/no/such/folder/page.html"),
+    ]:
+        given = arguments[:-2] if wrong[0] == "--text" else arguments
+        failed = program(*given, *wrong)
+        assert failed.returncode == 1 and words in failed.stderr, failed.stderr
+        assert len(failed.stderr.strip().splitlines()) == 1
+    missing = program("inspect", "/no/such/run", "--text", str(text))
+    assert missing.returncode == 1 and "cannot read the configuration /no/such/run/config.toml" in missing.stderr
+    assert program("inspect", "--text", str(text)).returncode == 2
 
 
 def test_benchmarks(tmp_path):

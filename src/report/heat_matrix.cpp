@@ -1,0 +1,62 @@
+#include "report/heat_matrix.h"
+
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <sstream>
+
+#include "report/heat_color.h"
+#include "report/html_page.h"
+
+namespace lighthouse::report {
+namespace {
+
+constexpr size_t kNumbersUpTo = 16;  // larger matrices are shades alone
+
+std::string number(double value) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f", value);
+  return text.data();
+}
+
+void draw_cell(std::ostringstream& svg, double value, int x, int y, int size, bool numbers) {
+  const bool empty = std::isnan(value);
+  svg << "<rect x='" << x << "' y='" << y << "' width='" << size - 1 << "' height='" << size - 1 << "' fill='"
+      << (empty ? "#f5f5f3" : heat_color(value)) << "'/>";
+  if (empty || !numbers) return;
+  svg << "<text font-size='12' text-anchor='middle' x='" << x + size / 2 << "' y='" << y + size / 2 + 4 << "' fill='"
+      << heat_text_color(value) << "'>" << number(value) << "</text>";
+}
+
+std::string to_figure(const HeatMatrix& matrix) {
+  const size_t count = matrix.labels.size();
+  const bool numbers = count <= kNumbersUpTo;
+  const int size = numbers ? 40 : 12;
+  const int margin = 28;
+  const int extent = margin + size * static_cast<int>(count);
+  std::ostringstream svg;
+  svg << "<figure><h3>" << escape_html(matrix.title) << "</h3><svg role='img' aria-label='" << escape_html(matrix.title)
+      << "' width='" << extent << "' height='" << extent << "'>\n";
+  for (size_t i = 0; i < count; ++i) {
+    const int at = margin + size * static_cast<int>(i);
+    if (numbers || i % 4 == 0) {
+      svg << "<text class='tick' text-anchor='end' x='" << margin - 6 << "' y='" << at + size / 2 + 4 << "'>"
+          << escape_html(matrix.labels[i]) << "</text><text class='tick' text-anchor='middle' x='" << at + size / 2
+          << "' y='" << margin - 7 << "'>" << escape_html(matrix.labels[i]) << "</text>\n";
+    }
+    for (size_t j = 0; j < count; ++j)
+      draw_cell(svg, matrix.values[i][j], margin + size * static_cast<int>(j), at, size, numbers);
+  }
+  svg << "</svg><figcaption>" << escape_html(matrix.note) << "</figcaption></figure>\n";
+  return svg.str();
+}
+
+}  // namespace
+
+std::string to_html(const std::vector<HeatMatrix>& matrices) {
+  std::string html = "<div class='matrices'>\n";
+  for (const auto& matrix : matrices) html += to_figure(matrix);
+  return html + "</div>\n";
+}
+
+}  // namespace lighthouse::report

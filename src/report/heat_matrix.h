@@ -1,0 +1,19 @@
+// Square tables of numbers with shaded cells.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lighthouse::report {
+
+struct HeatMatrix {
+  std::string title;
+  std::string note;                         ///< A line below.
+  std::vector<std::string> labels;          ///< Of rows and columns alike.
+  std::vector<std::vector<double>> values;  ///< From 0 (pale) to 1 (dark); NaN leaves a cell empty.
+};
+
+/// The matrices side by side where the page is wide enough, as an HTML fragment.
+std::string to_html(const std::vector<HeatMatrix>& matrices);
+
+}  // namespace lighthouse::report
