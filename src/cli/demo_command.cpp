@@ -30,7 +30,7 @@ train::RunConfig demo_config(const DemoArguments& arguments) {
   config.seed = 1;
   config.model.hidden_size = 96;
   config.model.intermediate_size = 256;
-  config.model.num_hidden_layers = 5;
+  config.model.num_hidden_layers = 6;
   config.model.num_attention_heads = 3;
   config.model.num_key_value_heads = 3;
   config.model.head_dim = 32;
@@ -42,15 +42,15 @@ train::RunConfig demo_config(const DemoArguments& arguments) {
   config.data.paths = {arguments.data};
   config.data.include = {"*.py"};
   config.data.exclude = {"site-packages", "dist-packages", "test", "tests", "__pycache__"};
-  config.data.context_length = 6144;
+  config.data.context_length = 4096;
   config.data.validation_fraction = 0.02;
   config.optimizer.learning_rate = 5e-3;
   config.schedule.kind = train::ScheduleKind::kConstantThenDecay;
-  config.schedule.warmup_steps = 10;
+  config.schedule.warmup_steps = 15;
   config.schedule.decay_fraction = 0.3;
   config.schedule.final_fraction = 0.05;
-  config.training.validation_interval = 20;
-  config.training.validation_sequences = 6;
+  config.training.validation_interval = 26;
+  config.training.validation_sequences = 8;
   return config;
 }
 
@@ -62,24 +62,66 @@ train::StageConfig stage(const std::string& name, bool lighthouse, int64_t steps
   return config;
 }
 
-ReportedRun run_one(train::RunConfig config, const std::string& name, const std::string& folder, bool overwrite,
-                    std::unique_ptr<train::Trainer>* keep = nullptr) {
-  config.output_dir = folder;
-  auto trainer = std::make_unique<train::Trainer>(config);
-  train::RunFolder run_folder(config, overwrite ? train::FolderUse::kOverwrite : train::FolderUse::kNew);
-  run_folder.begin(std::nullopt);
-  ProgressLine progress(config, name + " | ");
-  const train::RunResult result = trainer->run(progress.observer(), &run_folder);
-  progress.finish();
-  run_folder.save_model(trainer->decoder());
-  if (keep != nullptr) *keep = std::move(trainer);
-  return {name, config, {result.steps, result.validations}};
-}
+/// One of the runs that take turns: a machine that slows down, or is busy with something else for a while, then does so
+/// to all of them alike.
+class Participant {
+ public:
+  Participant(train::RunConfig config, const std::string& name, const std::string& folder, bool overwrite)
+      : name_(name),
+        config_(in_folder(std::move(config), folder)),
+        trainer_(config_),
+        folder_(config_, overwrite ? train::FolderUse::kOverwrite : train::FolderUse::kNew),
+        progress_(config_, name + " | "),
+        observer_(progress_.observer()) {
+    folder_.begin(std::nullopt);
+    const auto show = observer_.on_step;
+    observer_.on_step = [this, show](const train::StepRecord& record) {
+      ++steps_of_turn_;
+      show(record);
+    };
+    observer_.should_pause = [this] { return steps_of_turn_ >= kStepsPerTurn; };
+  }
+  Participant(const Participant&) = delete;
+  Participant& operator=(const Participant&) = delete;
+
+  /// Some steps; true while there are more.
+  bool take_turn() {
+    if (finished_) return false;
+    steps_of_turn_ = 0;
+    train::RunResult result = trainer_.run(observer_, &folder_, std::move(metrics_));
+    progress_.finish();
+    metrics_ = {std::move(result.steps), std::move(result.validations)};
+    finished_ = !result.paused;
+    if (finished_) folder_.save_model(trainer_.decoder());
+    return !finished_;
+  }
+
+  train::Trainer& trainer() { return trainer_; }
+  ReportedRun reported() const { return {name_, config_, metrics_}; }
+
+ private:
+  static constexpr int kStepsPerTurn = 5;
+
+  static train::RunConfig in_folder(train::RunConfig config, const std::string& folder) {
+    config.output_dir = folder;
+    return config;
+  }
+
+  std::string name_;
+  train::RunConfig config_;
+  train::Trainer trainer_;
+  train::RunFolder folder_;
+  ProgressLine progress_;
+  train::Observer observer_;
+  train::Metrics metrics_;
+  int steps_of_turn_ = 0;
+  bool finished_ = false;
+};
 
 /// Steps of the two stages, and how many of them fit the time.
 struct DemoPlan {
-  int64_t lighthouse_steps = 80;
-  int64_t recovery_steps = 40;
+  int64_t lighthouse_steps = 130;
+  int64_t recovery_steps = 65;
 };
 
 /// Seconds of one step under dense or Lighthouse attention: the quickest of a few, on weights that are thrown away.
@@ -151,19 +193,28 @@ void run_demo(const DemoArguments& arguments) {
   lighthouse.stages = {stage("lighthouse", true, lighthouse_steps), stage("recovery", false, recovery_steps)};
 
   const std::string& folder = arguments.output;
-  std::vector<ReportedRun> runs;
-  std::unique_ptr<train::Trainer> recovered;
   // The demo's own folder is the demo's to write again.
   const bool overwrite = arguments.overwrite || folder == DemoArguments().output;
-  runs.push_back(run_one(dense, "dense", folder + "/dense", overwrite));
-  runs.push_back(run_one(lighthouse, "Lighthouse, causal", folder + "/lighthouse", overwrite, &recovered));
+  std::vector<std::unique_ptr<Participant>> participants;
+  const auto add = [&](const train::RunConfig& run, const std::string& name, const std::string& subfolder) {
+    participants.push_back(std::make_unique<Participant>(run, name, folder + "/" + subfolder, overwrite));
+  };
+  add(dense, "dense", "dense");
+  add(lighthouse, "Lighthouse, causal", "lighthouse");
   if (arguments.full) {
     lighthouse.attention.causal_selection = false;
-    runs.push_back(run_one(lighthouse, "Lighthouse, paper's rule", folder + "/lighthouse-paper", overwrite));
+    add(lighthouse, "Lighthouse, paper's rule", "lighthouse-paper");
   }
-  const std::string setting = describe(runs[1].config, *recovered);
+  for (bool more = true; more;) {
+    more = false;
+    for (auto& participant : participants) more |= participant->take_turn();
+  }
+  std::vector<ReportedRun> runs;
+  for (const auto& participant : participants) runs.push_back(participant->reported());
+  train::Trainer& recovered = participants[1]->trainer();
+  const std::string setting = describe(runs[1].config, recovered);
   std::cout << "\n" << setting << "\n\n" << report::to_text(comparison_table(runs)) << std::flush;
-  const std::string sample = sample_text(*recovered);
+  const std::string sample = sample_text(recovered);
   report::HtmlPage page("Lighthouse: dense training beside Lighthouse and recovery");
   page.paragraph(setting);
   page.paragraph(

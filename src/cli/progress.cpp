@@ -29,6 +29,7 @@ ProgressLine::ProgressLine(const train::RunConfig& config, std::string label)
     : config_(config), label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 void ProgressLine::stage(const train::StageConfig&, int64_t index) {
+  if (index == stage_index_ && stage_steps_ > 0) return;  // the same one, after a pause
   stage_begin_ = 0;
   for (int64_t i = 0; i < index; ++i) stage_begin_ += config_.stages[static_cast<size_t>(i)].steps;
   stage_index_ = index;
@@ -75,6 +76,7 @@ train::Observer ProgressLine::observer() {
   return {[this](const train::StepRecord& record) { step(record); },
           [this](const train::ValidationRecord& record) { validation(record); },
           [this](const train::StageConfig& config, int64_t index) { stage(config, index); },
+          {},
           {}};
 }
 

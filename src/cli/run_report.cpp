@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 
 #include "cli/progress.h"
@@ -217,7 +218,18 @@ report::Table comparison_table(const std::vector<ReportedRun>& runs) {
   }
   row("Lighthouse stage over the dense run", [&](const ReportedRun& run) {
     const auto value = speed(run, "lighthouse");
-    return value && dense != nullptr ? number("%.2fx", *value / *speed(*dense, "dense")) : "-";
+    if (!value || dense == nullptr) return std::string("-");
+    // Of the same steps, since runs that take turns share what the machine did at the time.
+    const auto is_before = [](const StepRecord& one, const StepRecord& other) { return one.step < other.step; };
+    std::vector<StepRecord> steps;
+    for (const auto& step : run.metrics.steps) {
+      if (step.attention == "lighthouse") steps.push_back(step);
+    }
+    std::vector<StepRecord> same;
+    std::set_intersection(dense->metrics.steps.begin(), dense->metrics.steps.end(), steps.begin(), steps.end(),
+                          std::back_inserter(same), is_before);
+    if (same.empty()) return std::string("-");
+    return number("%.2fx", *value / train::summarize_stages(same).front().tokens_per_second);
   });
   row("training time, all stages", [](const ReportedRun& run) { return clock_text(training_seconds(run)); });
   row("validation loss at the switch, Lighthouse", [](const ReportedRun& run) {

@@ -214,6 +214,8 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
     progress.result.stopped = progress.observer.should_stop && progress.observer.should_stop();
     if (progress.result.stopped || due(config_.checkpoint.interval)) save(progress);
     if (progress.result.stopped) return;
+    progress.result.paused = progress.observer.should_pause && progress.observer.should_pause();
+    if (progress.result.paused) return;
   }
   validate(stage, true, progress);
   ++position_.stages_done;
@@ -226,7 +228,7 @@ RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_f
   progress.result.validations = std::move(so_far.validations);
   int64_t begin = 0;
   const auto count = static_cast<int64_t>(config_.stages.size());
-  for (int64_t i = 0; i < count && !progress.result.stopped; ++i) {
+  for (int64_t i = 0; i < count && !progress.result.stopped && !progress.result.paused; ++i) {
     const StageConfig& stage = config_.stages[static_cast<size_t>(i)];
     // Under changed stages the step alone says where the run stands.
     const bool done = i < position_.stages_done || position_.step > begin + stage.steps;

@@ -25,6 +25,8 @@ struct Observer {
   std::function<void(const StageConfig&, int64_t stage_index)> on_stage;
   /// Asked after every step: true ends the run there, with a checkpoint.
   std::function<bool()> should_stop;
+  /// Asked after every step but a stage's last: true leaves the run as it is, for run() to be called again.
+  std::function<bool()> should_pause;
 };
 
 struct StageResult {
@@ -41,7 +43,8 @@ struct RunResult {
   std::vector<StageResult> stages;  ///< Those that have steps.
   std::vector<StepRecord> steps;
   std::vector<ValidationRecord> validations;
-  double seconds = 0;    ///< Training only.
+  double seconds = 0;  ///< Training only.
+  bool paused = false;
   bool stopped = false;  ///< Before its end, because the observer said so.
 };
 
@@ -60,8 +63,8 @@ class Trainer {
   /// other data, or of a configuration that differs in what a run computes; `allow_changes` lets the last pass.
   void restore(const Checkpoint& checkpoint, const std::string& source, bool allow_changes = false);
 
-  /// Trains what is left of the stages. With a folder, records and checkpoints go there as they come; `so_far` are the
-  /// records of the steps before.
+  /// Trains what is left of the stages, from the start, the checkpoint or the pause. With a folder, records and
+  /// checkpoints go there as they come; `so_far` are the records of the steps before.
   RunResult run(const Observer& observer = {}, RunFolder* folder = nullptr, Metrics so_far = {});
 
   model::Decoder& decoder() { return decoder_; }
