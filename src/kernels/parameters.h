@@ -9,7 +9,7 @@
 
 namespace lighthouse::kernels {
 
-enum class ScalarType { kFloat32, kBFloat16, kFloat64 };
+enum class ScalarType { kFloat32, kBFloat16, kFloat16, kFloat64 };
 
 /// A [batch, heads, rows, head_dim] array whose last dimension is contiguous.
 struct Rows {

@@ -26,8 +26,10 @@ std::string shape_of(const at::Tensor& tensor) {
 
 void check_floating(const char* op, const char* name, const at::Tensor& tensor) {
   const auto type = tensor.scalar_type();
-  TORCH_CHECK_TYPE(type == at::kFloat || type == at::kBFloat16 || type == at::kDouble, op, ": ", name,
-                   " must be float32, bfloat16 or float64; got ", type);
+  const bool half = type == at::kHalf && !tensor.device().is_cpu();
+  TORCH_CHECK_TYPE(type == at::kFloat || type == at::kBFloat16 || type == at::kDouble || half, op, ": ", name,
+                   " must be float32, bfloat16 or float64", tensor.device().is_cpu() ? "" : ", or float16", "; got ",
+                   type);
 }
 
 void check_like(const char* op, const char* name, const at::Tensor& tensor, const char* like_name,
@@ -139,6 +141,7 @@ kernels::ScalarType kernel_scalar_type(const char* op, const at::Tensor& tensor)
   switch (tensor.scalar_type()) {
     case at::kFloat: return kernels::ScalarType::kFloat32;
     case at::kBFloat16: return kernels::ScalarType::kBFloat16;
+    case at::kHalf: return kernels::ScalarType::kFloat16;
     case at::kDouble: return kernels::ScalarType::kFloat64;
     default: TORCH_CHECK_TYPE(false, op, ": expected float32, bfloat16 or float64; got ", tensor.scalar_type());
   }

@@ -7,8 +7,8 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/memory.h"
-#include "kernels/pyramid.h"
 #include "ops/checks.h"
+#include "ops/kernel_arguments.h"
 #include "ops/operators.h"
 
 namespace lighthouse::ops {
@@ -23,15 +23,6 @@ const kernels::ParallelFor& torch_threads() {
   return parallel_for;
 }
 
-/// Kernels want the last dimension contiguous; any other strides will do.
-Tensor with_contiguous_rows(const Tensor& tensor) {
-  return tensor.stride(-1) == 1 || tensor.size(-1) == 1 ? tensor : tensor.contiguous();
-}
-
-kernels::Rows rows_of(const Tensor& tensor) {
-  return {tensor.data_ptr(), tensor.stride(0), tensor.stride(1), tensor.stride(2)};
-}
-
 Tensor empty_rows(const Tensor& like, int64_t rows) {
   Tensor out = at::empty({like.size(0), like.size(1), rows, like.size(3)}, like.options());
   kernels::cpu::advise_huge_pages(out.mutable_data_ptr(), out.nbytes());
@@ -41,34 +32,15 @@ Tensor empty_rows(const Tensor& like, int64_t rows) {
 Tensor pooled_scores(const Geometry& geometry, const Tensor& token_scores) {
   const Tensor tokens = token_scores.to(at::kFloat);
   Tensor windows = at::empty({tokens.size(0), tokens.size(1), geometry.num_scored_windows()}, tokens.options());
-  kernels::PoolScoresParameters parameters;
-  parameters.pyramid = kernels::to_pyramid(geometry);
-  parameters.batch = tokens.size(0);
-  parameters.kv_heads = tokens.size(1);
-  parameters.tokens = {tokens.const_data_ptr<float>(), tokens.stride(0), tokens.stride(1), tokens.stride(2)};
-  parameters.window_scores = windows.mutable_data_ptr<float>();
-  kernels::cpu::pool_scores(parameters, torch_threads());
+  kernels::cpu::pool_scores(pool_scores_parameters(geometry, tokens, windows), torch_threads());
   return windows;
 }
 
 Scores norm_scores(const char* op, const Geometry& geometry, const Tensor& query_in, const Tensor& key_in) {
   const Tensor query = with_contiguous_rows(query_in);
   const Tensor key = with_contiguous_rows(key_in);
-  const auto options = key.options().dtype(at::kFloat);
-  Scores scores{at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, options),
-                at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, options)};
-  kernels::ScoreParameters parameters;
-  parameters.pyramid = kernels::to_pyramid(geometry);
-  parameters.scalar_type = kernel_scalar_type(op, query);
-  parameters.batch = query.size(0);
-  parameters.query_heads = query.size(1);
-  parameters.kv_heads = key.size(1);
-  parameters.head_dim = query.size(3);
-  parameters.query = rows_of(query);
-  parameters.key = rows_of(key);
-  parameters.query_scores = scores.query.mutable_data_ptr<float>();
-  parameters.key_scores = scores.key.mutable_data_ptr<float>();
-  kernels::cpu::score(parameters, torch_threads());
+  Scores scores = empty_scores(geometry, key);
+  kernels::cpu::score(score_parameters(op, geometry, query, key, scores), torch_threads());
   return scores;
 }
 
@@ -83,36 +55,20 @@ Tensor select_cpu(const Tensor& query, const Tensor& key, const std::optional<Te
                             ? Scores{pooled_scores(geometry, *query_scores), pooled_scores(geometry, *key_scores)}
                             : norm_scores(kOp, geometry, query, key);
   Tensor nodes = at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, key.options().dtype(at::kInt));
-  kernels::SelectParameters parameters;
-  parameters.pyramid = kernels::to_pyramid(geometry);
-  parameters.trees = key.size(0) * key.size(1);
-  parameters.cover_prefix = cover_prefix;
-  parameters.causal_selection = causal_selection;
-  parameters.query_scores = scores.query.const_data_ptr<float>();
-  parameters.key_scores = scores.key.const_data_ptr<float>();
-  parameters.nodes = nodes.mutable_data_ptr<int32_t>();
+  const auto parameters = select_parameters(geometry, scores, nodes, cover_prefix, causal_selection);
   kernels::cpu::select(parameters, geometry, torch_threads());
   return nodes;
 }
 
-/// Window-reduce ([.., N, D] -> [.., S, D]) or window-broadcast ([.., S, D] -> [.., N, D]) of one tensor.
-enum class Direction { kReduce, kBroadcast };
-
+/// Of one tensor.
 Tensor move_windows(const char* op, Direction direction, kernels::Span span, const Tensor& input,
                     const Tensor& nodes_in, const Geometry& geometry) {
   const Tensor from = with_contiguous_rows(input);
   const Tensor nodes = nodes_in.contiguous();
   const bool reduce = direction == Direction::kReduce;
   Tensor to = empty_rows(from, reduce ? geometry.retained_length() : geometry.num_tokens());
-  kernels::WindowParameters parameters;
-  parameters.pyramid = kernels::to_pyramid(geometry);
-  parameters.scalar_type = kernel_scalar_type(op, from);
-  parameters.span = span;
-  parameters.batch = from.size(0);
+  kernels::WindowParameters parameters = window_parameters(op, geometry, span, from, nodes);
   parameters.heads = from.size(1);
-  parameters.kv_heads = nodes.size(1);
-  parameters.head_dim = from.size(3);
-  parameters.nodes = nodes.const_data_ptr<int32_t>();
   parameters.tokens = rows_of(reduce ? from : to);
   parameters.retained = rows_of(reduce ? to : from);
   if (to.numel() == 0) return to;
@@ -174,14 +130,6 @@ Tensor scatter_backward_cpu(const Tensor& grad_output, const Tensor& nodes, int6
   check_rows(kOp, "grad_output", grad_output, num_tokens, nodes);
   const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
   return move_windows(kOp, Direction::kReduce, kernels::Span::kWriteRange, grad_output, nodes, geometry);
-}
-
-kernels::ListParameters list_parameters(const Tensor& nodes, const Geometry& geometry) {
-  kernels::ListParameters parameters;
-  parameters.pyramid = kernels::to_pyramid(geometry);
-  parameters.trees = nodes.size(0) * nodes.size(1);
-  parameters.nodes = nodes.const_data_ptr<int32_t>();
-  return parameters;
 }
 
 Tensor entries_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,

@@ -1,9 +1,14 @@
 // The dense causal attention that runs on the gathered sequence, and on the whole one in dense stages: torch's own
 // kernels.
+#include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_scaled_dot_product_cudnn_attention.h>
+#include <ATen/ops/_scaled_dot_product_efficient_attention.h>
+#include <ATen/ops/_scaled_dot_product_flash_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <torch/library.h>
 
+#include "kernels/cuda/device.h"
 #include "lighthouse/attention.h"
 #include "ops/checks.h"
 
@@ -34,6 +39,63 @@ Tensor cpu_flash_attention(const Tensor& query, const Tensor& key, const Tensor&
   return out.reshape_symint({batch, heads, rows, dim});
 }
 
+/// Key or value heads repeated to as many as the query has, by a stride of 0.
+Tensor repeat_heads(const Tensor& x, const c10::SymInt& heads) {
+  const auto kv_heads = x.sym_size(1);
+  if (kv_heads == heads) return x;
+  const auto group = heads / kv_heads;
+  return x.unsqueeze(2)
+      .expand_symint({x.sym_size(0), kv_heads, group, x.sym_size(2), x.sym_size(3)})
+      .reshape_symint({x.sym_size(0), heads, x.sym_size(2), x.sym_size(3)});
+}
+
+/// The kernel for a type, head dimension and device. None of them ever holds an S x S matrix.
+///
+///   cuDNN             16-bit types on Hopper and newer, head dimensions up to 128 that are multiples of 8: the fastest
+///   there. FlashAttention-2  16-bit types elsewhere, head dimensions up to 256; and wherever torch is told to be
+///   deterministic,
+///                     since its dq can be made so and cuDNN's cannot.
+///   memory-efficient  float32.
+enum class CudaKernel { kCudnn, kFlash, kEfficient };
+
+CudaKernel choose_cuda_kernel(const Tensor& query) {
+  const auto type = query.scalar_type();
+  const auto dim = query.sym_size(3).guard_int(__FILE__, __LINE__);
+  TORCH_CHECK_TYPE(type != at::kDouble,
+                   "lighthouse::dense_attention: torch has no float64 attention kernel for CUDA "
+                   "that holds no N x N matrix; pass an inner attention of your own, or use float32");
+  if (type == at::kFloat) return CudaKernel::kEfficient;
+  TORCH_CHECK_VALUE(dim % 8 == 0 && dim <= 256,
+                    "lighthouse::dense_attention: on CUDA 16-bit types need a head dimension "
+                    "that is a multiple of 8 and at most 256; got ",
+                    dim);
+  const bool deterministic =
+      at::globalContext().deterministicAlgorithms() && !at::globalContext().deterministicAlgorithmsWarnOnly();
+  const bool hopper = kernels::cuda::compute_capability(query.device().index()) >= 90;
+  return hopper && dim <= 128 && !deterministic ? CudaKernel::kCudnn : CudaKernel::kFlash;
+}
+
+Tensor cuda_attention(const Tensor& query, const Tensor& key, const Tensor& value, std::optional<double> scale) {
+  constexpr bool kCausal = true;
+  const bool needs_gradient =
+      at::GradMode::is_enabled() && (query.requires_grad() || key.requires_grad() || value.requires_grad());
+  const auto heads = query.sym_size(1);
+  switch (choose_cuda_kernel(query)) {
+    case CudaKernel::kCudnn:
+      return std::get<0>(at::_scaled_dot_product_cudnn_attention(
+          query, repeat_heads(key, heads), repeat_heads(value, heads), /*attn_bias=*/std::nullopt,
+          /*compute_log_sumexp=*/needs_gradient, /*dropout_p=*/0.0, kCausal, /*return_debug_mask=*/false, scale));
+    case CudaKernel::kFlash:
+      return std::get<0>(at::_scaled_dot_product_flash_attention(query, key, value, /*dropout_p=*/0.0, kCausal,
+                                                                 /*return_debug_mask=*/false, scale));
+    case CudaKernel::kEfficient:
+      return std::get<0>(at::_scaled_dot_product_efficient_attention(
+          query, repeat_heads(key, heads), repeat_heads(value, heads), /*attn_bias=*/std::nullopt,
+          /*compute_log_sumexp=*/needs_gradient, /*dropout_p=*/0.0, kCausal, scale));
+  }
+  TORCH_INTERNAL_ASSERT(false);
+}
+
 Tensor with_contiguous_rows(const Tensor& tensor) { return tensor.sym_stride(-1) == 1 ? tensor : tensor.contiguous(); }
 
 }  // namespace
@@ -46,9 +108,7 @@ Tensor dense_attention(const Tensor& query, const Tensor& key, const Tensor& val
     return cpu_flash_attention(with_contiguous_rows(query), with_contiguous_rows(key), with_contiguous_rows(value),
                                scale);
   }
-  return at::scaled_dot_product_attention(query, key, value, /*attn_mask=*/std::nullopt, /*dropout_p=*/0.0,
-                                          /*is_causal=*/true, scale,
-                                          /*enable_gqa=*/query.sym_size(1) != key.sym_size(1));
+  return cuda_attention(with_contiguous_rows(query), with_contiguous_rows(key), with_contiguous_rows(value), scale);
 }
 
 }  // namespace lighthouse

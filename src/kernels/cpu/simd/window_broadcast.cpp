@@ -129,6 +129,7 @@ void window_broadcast(const WindowParameters& parameters, int64_t begin, int64_t
     case ScalarType::kFloat32: return broadcast<float>(parameters, begin, end, scratch);
     case ScalarType::kBFloat16: return broadcast<BFloat16>(parameters, begin, end, scratch);
     case ScalarType::kFloat64: return broadcast<double>(parameters, begin, end, scratch);
+    case ScalarType::kFloat16: return;  // ops/ refuses it
   }
 }
 

@@ -104,6 +104,7 @@ void window_reduce(const WindowParameters& parameters, int64_t begin, int64_t en
     case ScalarType::kFloat32: return reduce<float>(parameters, begin, end, scratch);
     case ScalarType::kBFloat16: return reduce<BFloat16>(parameters, begin, end, scratch);
     case ScalarType::kFloat64: return reduce<double>(parameters, begin, end, scratch);
+    case ScalarType::kFloat16: return;  // ops/ refuses it
   }
 }
 
