@@ -3,8 +3,8 @@
 //   attention = select -> gather -> inner attention (any causal kernel) -> scatter
 //
 // Shapes: B batch, H query heads, K key/value heads (K divides H), N tokens, D head dimension, S retained entries.
-// Dtypes: float32, bfloat16, float64 on the CPU. Any strides; the last dimension is made contiguous if it is not.
-// Errors: c10::Error (Python: ValueError or TypeError) naming what was expected and what came.
+// Dtypes: float32, bfloat16 and float64; float16 too on CUDA. Any strides; the last dimension is made contiguous if it
+// is not. Errors: c10::Error (Python: ValueError or TypeError) naming what was expected and what came.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -27,6 +27,13 @@ struct SelectionOptions : PyramidOptions {
 
 /// Per-token selection scores in place of the norms of q and k: each [B, K, N], any floating type, compared as float32.
 struct Scores {
+  at::Tensor query;
+  at::Tensor key;
+};
+
+/// Selection scores of whole windows, as rotary_score() makes them: float32 [B, K, windows of levels >= 1] each, the
+/// maximum over a window's tokens; for the pyramid options that they were made for.
+struct WindowScores {
   at::Tensor query;
   at::Tensor key;
 };
@@ -54,14 +61,18 @@ using InnerAttention =
     std::function<at::Tensor(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale)>;
 
 struct AttentionOptions : SelectionOptions {
-  std::optional<double> scale;   ///< Default 1 / sqrt(D).
-  std::optional<Scores> scores;  ///< Default: the vectors' own norms.
-  InnerAttention inner;          ///< Default: dense_attention.
+  std::optional<double> scale;                ///< Default 1 / sqrt(D).
+  std::optional<Scores> scores;               ///< Default: the vectors' own norms.
+  std::optional<WindowScores> window_scores;  ///< In place of both: no pass over query and key is needed then.
+  InnerAttention inner;                       ///< Default: dense_attention.
 };
 
 /// Chooses the entries to keep. O(N D) to score, no gradient. query [B, H, N, D], key [B, K, N, D].
 Tree select(const at::Tensor& query, const at::Tensor& key, const SelectionOptions& options = {},
             const std::optional<Scores>& scores = std::nullopt);
+
+/// The same from scores of windows, of a sequence of num_tokens.
+Tree select(const WindowScores& scores, int64_t num_tokens, const SelectionOptions& options = {});
 
 /// Pools the retained windows, in order. Differentiable in query, key and value.
 Gathered gather(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const Tree& tree);

@@ -4,7 +4,7 @@
     >>> out = attention(q, k, v, num_levels=3, pooling_factor=4, top_k=1536)   # [B, H, N, D]
 
 ``attention`` is the layer. ``select``, ``gather`` and ``scatter`` are its stages, ``retained_length`` says how long the
-gathered sequence will be. The operators behind them are ``torch.ops.lighthouse.*``.
+gathered sequence will be, ``rotary_score`` rotates queries and keys and scores them in one pass. The operators behind them are ``torch.ops.lighthouse.*``.
 """
 
 from ._library import load_library as _load_library
@@ -12,7 +12,8 @@ from ._library import load_library as _load_library
 _load_library()
 
 from ._attention import attention, gather, retained_length, scatter  # noqa: E402
+from ._rotary import rotary, rotary_score  # noqa: E402
 from ._tree import Tree, select  # noqa: E402
 
 __version__ = "0.1.0"
-__all__ = ["Tree", "attention", "gather", "retained_length", "scatter", "select"]
+__all__ = ["Tree", "attention", "gather", "retained_length", "rotary", "rotary_score", "scatter", "select"]

@@ -45,6 +45,7 @@ def attention(
     causal_selection: bool = False,
     scale: Optional[float] = None,
     scores: Optional[tuple[Tensor, Tensor]] = None,
+    window_scores: Optional[tuple[Tensor, Tensor]] = None,
     tree: Optional[Tree] = None,
     inner: Optional[InnerAttention] = None,
 ) -> Tensor:
@@ -53,7 +54,8 @@ def attention(
     Args:
         q: [B, H, N, D], float32, bfloat16 or float64, any strides; after rotary embedding.
         k, v: [B, K, N, D], K dividing H.
-        num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection, scores: as in ``select``.
+        num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection, scores, window_scores: as in
+            ``select``.
         scale: of the logits; default 1 / sqrt(D).
         tree: a selection to use again, as from ``select``. Its own sizes hold; the selection arguments are not read.
         inner: the attention to run on the gathered sequence, called as ``inner(q, k, v, is_causal=True, scale=scale)``
@@ -72,22 +74,23 @@ def attention(
     The selection of the default rule looks at whole windows, later tokens included; given the tree, everything is
     causal. ``causal_selection=True`` removes that look ahead but for a threshold (docs/ALGORITHM.md, 4 and 4b).
     """
-    if tree is not None and scores is not None:
-        raise ValueError("lighthouse::attention: expected a tree or scores, not both; got both")
+    given = [name for name, x in (("tree", tree), ("scores", scores), ("window_scores", window_scores)) if x is not None]
+    if len(given) > 1:
+        raise ValueError(f"lighthouse::attention: expected one of tree, scores and window_scores; got {' and '.join(given)}")
     # Dynamo takes no operator that returns an int, and the operator below runs dense by itself where it should.
     if tree is None and q.dim() == 4 and num_levels != 1 and not torch.compiler.is_compiling():
         retained = _ops.retained_length(q.size(2), num_levels, pooling_factor, top_k, num_tiles)
         if retained >= q.size(2):
             _warn_dense(retained, q.size(2), num_levels, pooling_factor, top_k)
-            num_levels = 1
+            num_levels, window_scores = 1, None
     if tree is None and inner is None:
-        query_scores, key_scores = (None, None) if scores is None else scores
-        pyramid = (num_levels, pooling_factor, top_k, num_tiles)
-        return _ops.attention(q, k, v, query_scores, key_scores, *pyramid, cover_prefix, causal_selection, scale)
+        query_scores, key_scores = scores or window_scores or (None, None)
+        options = (num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection, scale)
+        return _ops.attention(q, k, v, query_scores, key_scores, window_scores is not None, *options)
     return _attention_in_stages(
         q, k, v, tree, inner, scale,
         dict(num_levels=num_levels, pooling_factor=pooling_factor, top_k=top_k, num_tiles=num_tiles,
-             cover_prefix=cover_prefix, causal_selection=causal_selection, scores=scores),
+             cover_prefix=cover_prefix, causal_selection=causal_selection, scores=scores, window_scores=window_scores),
     )  # fmt: skip
 
 

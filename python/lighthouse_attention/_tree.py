@@ -56,6 +56,7 @@ def select(
     cover_prefix: bool = True,
     causal_selection: bool = False,
     scores: Optional[tuple[Tensor, Tensor]] = None,
+    window_scores: Optional[tuple[Tensor, Tensor]] = None,
 ) -> Tree:
     """Chooses the windows to keep, by the norms of the vectors as they are stored. No gradient.
 
@@ -70,6 +71,8 @@ def select(
         cover_prefix: expand window 0 of every level, so that every position has an output.
         causal_selection: refine queries by what came before their window only (docs/ALGORITHM.md, 4b).
         scores: per-token scores (s_q, s_k), each [B, K, N] of a floating dtype, in place of the norms.
+        window_scores: scores of whole windows, as ``rotary_score`` returns them for these L and p, in place of the norms:
+            q and k are not read then.
 
     Returns:
         The tree; its retained length depends on the sizes and options only, never on data.
@@ -79,8 +82,12 @@ def select(
 
     Complexity: reads q and k once, O(N D); selection is O(N / p).
     """
-    query_scores, key_scores = (None, None) if scores is None else scores
-    pyramid = (num_levels, pooling_factor, top_k, num_tiles)
-    nodes = _ops.select(q, k, query_scores, key_scores, *pyramid, cover_prefix, causal_selection)
+    if scores is not None and window_scores is not None:
+        raise ValueError("lighthouse::select: expected scores of tokens or of windows, not both; got both")
     num_tokens = q.size(2)
+    pyramid = (num_levels, pooling_factor, top_k, num_tiles)
+    if window_scores is not None:
+        nodes = _ops.select_windows(*window_scores, num_tokens, *pyramid, cover_prefix, causal_selection)
+    else:
+        nodes = _ops.select(q, k, *(scores or (None, None)), *pyramid, cover_prefix, causal_selection)
     return Tree(nodes, num_tokens, num_levels, pooling_factor, top_k, _ops.num_tiles(num_tokens, *pyramid))

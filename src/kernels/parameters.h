@@ -60,6 +60,29 @@ struct ScoreParameters {
   float* key_scores = nullptr;    ///< [B, K, num_nodes], contiguous
 };
 
+/// Rotary embedding, pair (d, d + D/2) of every row by its token's angle; and the scores of the rows as they are
+/// stored.
+struct RotaryParameters {
+  Pyramid pyramid;
+  ScalarType scalar_type = ScalarType::kFloat32;
+  int64_t batch = 0;
+  int64_t query_heads = 0;
+  int64_t kv_heads = 0;
+  int64_t num_tokens = 0;
+  int64_t head_dim = 0;  ///< Even.
+  Rows query;            ///< [B, H, N, D]
+  Rows key;              ///< [B, K, N, D]
+  Rows rotated_query;
+  Rows rotated_key;
+  const float* cos = nullptr;  ///< [N, D/2]
+  const float* sin = nullptr;
+  int64_t cos_stride = 0;
+  int64_t sin_stride = 0;
+  bool inverse = false;           ///< By the opposite angles.
+  float* query_scores = nullptr;  ///< [B, K, num_nodes], contiguous; or null
+  float* key_scores = nullptr;
+};
+
 /// A caller's per-token scores to per-window maxima.
 struct PoolScoresParameters {
   Pyramid pyramid;

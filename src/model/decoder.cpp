@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "lighthouse/rotary.h"
+
 namespace lighthouse::model {
 namespace {
 
@@ -49,15 +51,21 @@ SelfAttentionImpl::SelfAttentionImpl(const ModelConfig& config)
   o_proj_ = register_module("o_proj", make_linear(num_heads_ * head_dim_, config.hidden_size));
 }
 
-SelfAttentionImpl::Heads SelfAttentionImpl::project(const torch::Tensor& x, const RotaryTable& table) {
+SelfAttentionImpl::Heads SelfAttentionImpl::project(const torch::Tensor& x, const RotaryTable& table,
+                                                    const AttentionOptions* options) {
   const auto split = [&](const torch::Tensor& rows, int64_t heads) {  // [B, N, heads * D] -> [B, N, heads, D]
     return rows.view({rows.size(0), rows.size(1), heads, head_dim_});
   };
-  const torch::Tensor query = apply_rotary(split(q_proj_(x), num_heads_), table);
-  const torch::Tensor key = apply_rotary(split(k_proj_(x), num_kv_heads_), table);
-  const torch::Tensor value = split(v_proj_(x), num_kv_heads_);
-  // Views: the attention takes any strides.
-  return {query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)};
+  // Views: rotation and attention take any strides.
+  const torch::Tensor query = split(q_proj_(x), num_heads_).transpose(1, 2);
+  const torch::Tensor key = split(k_proj_(x), num_kv_heads_).transpose(1, 2);
+  const torch::Tensor value = split(v_proj_(x), num_kv_heads_).transpose(1, 2);
+  if (options == nullptr || options->scores) {
+    const auto [rotated_query, rotated_key] = rotary(query, key, table.cos, table.sin);
+    return {rotated_query, rotated_key, value, std::nullopt};
+  }
+  const Rotated rotated = rotary_score(query, key, table.cos, table.sin, *options);
+  return {rotated.query, rotated.key, value, rotated.scores};
 }
 
 torch::Tensor SelfAttentionImpl::merge(const torch::Tensor& heads) {
@@ -66,15 +74,17 @@ torch::Tensor SelfAttentionImpl::merge(const torch::Tensor& heads) {
 
 torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x, const RotaryTable& table,
                                          const AttentionOptions* options) {
-  const Heads heads = project(x, table);
+  const Heads heads = project(x, table, options);
   if (observer_) observer_(heads.query, heads.key);
-  return merge(options == nullptr ? dense_attention(heads.query, heads.key, heads.value)
-                                  : attention(heads.query, heads.key, heads.value, *options));
+  if (options == nullptr) return merge(dense_attention(heads.query, heads.key, heads.value));
+  AttentionOptions scored = *options;
+  scored.window_scores = heads.scores;
+  return merge(attention(heads.query, heads.key, heads.value, scored));
 }
 
 torch::Tensor SelfAttentionImpl::forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
                                                 torch::Tensor& value) {
-  const Heads heads = project(x, table);
+  const Heads heads = project(x, table, nullptr);
   if (!key.defined()) {
     key = heads.key;
     value = heads.value;

@@ -61,8 +61,10 @@ class SelfAttentionImpl : public torch::nn::Module {
     torch::Tensor query;  // [B, H, N, D]
     torch::Tensor key;    // [B, K, N, D]
     torch::Tensor value;  // [B, K, N, D]
+    std::optional<WindowScores> scores;
   };
-  Heads project(const torch::Tensor& x, const RotaryTable& table);
+  /// With the scores that selection by `options` takes; null: none.
+  Heads project(const torch::Tensor& x, const RotaryTable& table, const AttentionOptions* options);
   torch::Tensor merge(const torch::Tensor& heads);  // [B, H, N, D] -> [B, N, C]
 
   int64_t num_heads_;

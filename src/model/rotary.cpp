@@ -25,15 +25,8 @@ torch::Tensor inverse_frequencies(const ModelConfig& config) {
 
 RotaryTable rotary_table(const torch::Tensor& inverse_frequencies, int64_t first, int64_t count) {
   const auto positions = torch::arange(first, first + count, inverse_frequencies.options());
-  const torch::Tensor angles = torch::outer(positions, inverse_frequencies).unsqueeze(1);  // [count, 1, D/2]
+  const torch::Tensor angles = torch::outer(positions, inverse_frequencies);
   return {angles.cos(), angles.sin()};
-}
-
-torch::Tensor apply_rotary(const torch::Tensor& x, const RotaryTable& table) {
-  const auto halves = x.to(torch::kFloat).chunk(2, -1);
-  const torch::Tensor first = halves[0] * table.cos - halves[1] * table.sin;
-  const torch::Tensor second = halves[1] * table.cos + halves[0] * table.sin;
-  return torch::cat({first, second}, -1).to(x.scalar_type());
 }
 
 }  // namespace lighthouse::model

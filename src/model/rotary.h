@@ -1,4 +1,4 @@
-// Rotary position embedding, rotate-half convention, in the arithmetic that transformers uses.
+// Angles of the rotary position embedding, in the arithmetic that transformers uses.
 #pragma once
 
 #include <torch/types.h>
@@ -10,14 +10,11 @@ namespace lighthouse::model {
 /// Frequencies per pair of dimensions, float32 [D / 2], Llama-3 scaling applied.
 torch::Tensor inverse_frequencies(const ModelConfig& config);
 
-/// Cosines and sines of positions [first, first + count): float32 [count, 1, D / 2] each.
+/// Cosines and sines of positions [first, first + count): float32 [count, D / 2] each.
 struct RotaryTable {
   torch::Tensor cos;
   torch::Tensor sin;
 };
 RotaryTable rotary_table(const torch::Tensor& inverse_frequencies, int64_t first, int64_t count);
-
-/// x [B, N, H, D] -> the same, pair (d, d + D / 2) rotated by its position's angle. Computed in the table's float32.
-torch::Tensor apply_rotary(const torch::Tensor& x, const RotaryTable& table);
 
 }  // namespace lighthouse::model

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "lighthouse/rotary.h"
 #include "ops/checks.h"
 #include "ops/operators.h"
 #include "ops/retained_length.h"
@@ -42,6 +43,22 @@ Tree select(const Tensor& query, const Tensor& key, const SelectionOptions& opti
   return {nodes, ops::make_tree_geometry("lighthouse::select", query.size(2), options)};
 }
 
+Tree select(const WindowScores& scores, int64_t num_tokens, const SelectionOptions& options) {
+  Tensor nodes = ops::select_windows(scores, num_tokens, options);
+  return {nodes, ops::make_tree_geometry("lighthouse::select_windows", num_tokens, options)};
+}
+
+std::pair<Tensor, Tensor> rotary(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin) {
+  auto [q, k] = ops::rotary(query, key, cos, sin, /*inverse=*/false);
+  return {q, k};
+}
+
+Rotated rotary_score(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
+                     const PyramidOptions& options) {
+  auto [q, k, query_scores, key_scores] = ops::rotary_score(query, key, cos, sin, options);
+  return {q, k, {query_scores, key_scores}};
+}
+
 Gathered gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tree& tree) {
   constexpr const char* kGather = "lighthouse::gather";
   ops::check_heads(kGather, "N", query, key, value);
@@ -61,6 +78,17 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
   ops::check_selection(kOp, key, options.scores ? OptionalTensor(options.scores->query) : std::nullopt,
                        options.scores ? OptionalTensor(options.scores->key) : std::nullopt, options.cover_prefix,
                        options.causal_selection);
+  if (options.window_scores) {
+    TORCH_CHECK_VALUE(!options.scores, kOp, ": expected scores of tokens or of windows, not both; got both");
+    ops::check_window_scores(kOp, options.window_scores->query, options.window_scores->key, query.sym_size(2), options,
+                             options.cover_prefix, options.causal_selection);
+    const Tensor& scores = options.window_scores->key;
+    TORCH_CHECK_VALUE(scores.sym_size(0) == key.sym_size(0) && scores.sym_size(1) == key.sym_size(1) &&
+                          scores.device() == key.device(),
+                      kOp, ": the windows' scores must be of the inputs' B=", key.sym_size(0), ", K=", key.sym_size(1),
+                      " on ", key.device(), "; got B=", scores.sym_size(0), ", K=", scores.sym_size(1), " on ",
+                      scores.device());
+  }
   // sym_size: size() of a fake tensor reads, and so fixes, all of its sizes, N among them.
   const double scale = options.scale
                            ? *options.scale
@@ -78,17 +106,22 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
     warn_dense(num_tokens, retained, options);
     return inner(query, key, value);
   }
-  const Tensor nodes = ops::select(query, key, options.scores, options);
-  const auto [q, k, v] = ops::gather(query, key, value, nodes, options);
-  return ops::scatter(inner(q, k, v), nodes, num_tokens, options);
+  const Tensor nodes = options.window_scores ? ops::select_windows(*options.window_scores, num_tokens, options)
+                                             : ops::select(query, key, options.scores, options);
+  const auto attend = [&] {
+    const auto [q, k, v] = ops::gather(query, key, value, nodes, options);
+    return inner(q, k, v);  // the gathered rows are gone, where no gradient keeps them, before the output is made
+  };
+  return ops::scatter(attend(), nodes, num_tokens, options);
 }
 
 namespace {
 
 Tensor attention_operator(const Tensor& query, const Tensor& key, const Tensor& value,
                           const std::optional<Tensor>& query_scores, const std::optional<Tensor>& key_scores,
-                          int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles,
-                          bool cover_prefix, bool causal_selection, std::optional<double> scale) {
+                          bool window_scores, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                          std::optional<int64_t> num_tiles, bool cover_prefix, bool causal_selection,
+                          std::optional<double> scale) {
   TORCH_CHECK_VALUE(query_scores.has_value() == key_scores.has_value(), kOp,
                     ": expected both scores or neither; got one");
   AttentionOptions options;
@@ -96,7 +129,8 @@ Tensor attention_operator(const Tensor& query, const Tensor& key, const Tensor& 
   options.cover_prefix = cover_prefix;
   options.causal_selection = causal_selection;
   options.scale = scale;
-  if (query_scores) options.scores = Scores{*query_scores, *key_scores};
+  if (query_scores && window_scores) options.window_scores = WindowScores{*query_scores, *key_scores};
+  if (query_scores && !window_scores) options.scores = Scores{*query_scores, *key_scores};
   return attention(query, key, value, options);
 }
 

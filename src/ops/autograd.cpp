@@ -96,6 +96,53 @@ struct ScatterBackward : torch::autograd::Function<ScatterBackward> {
   }
 };
 
+/// The adjoint of a rotation is the rotation by the opposite angle. The angles get no gradient, nor do scores give one.
+struct Rotary : torch::autograd::Function<Rotary> {
+  static variable_list forward(AutogradContext* context, const Tensor& query, const Tensor& key, const Tensor& cos,
+                               const Tensor& sin, bool inverse) {
+    at::AutoDispatchBelowADInplaceOrView guard;
+    context->save_for_backward({cos, sin});
+    context->saved_data["inverse"] = inverse;
+    auto [q, k] = rotary(query, key, cos, sin, inverse);
+    return {q, k};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    auto [q, k] = rotary(grads[0], grads[1], saved[0], saved[1], !context->saved_data["inverse"].toBool());
+    return {q, k, Tensor(), Tensor(), Tensor()};
+  }
+};
+
+struct RotaryScore : torch::autograd::Function<RotaryScore> {
+  static variable_list forward(AutogradContext* context, const Tensor& query, const Tensor& key, const Tensor& cos,
+                               const Tensor& sin, const PyramidOptions& options) {
+    at::AutoDispatchBelowADInplaceOrView guard;
+    context->save_for_backward({cos, sin});
+    auto [q, k, query_scores, key_scores] = rotary_score(query, key, cos, sin, options);
+    context->mark_non_differentiable({query_scores, key_scores});
+    return {q, k, query_scores, key_scores};
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grads) {
+    const auto saved = context->get_saved_variables();
+    auto [q, k] = rotary(grads[0], grads[1], saved[0], saved[1], /*inverse=*/true);
+    return {q, k, Tensor(), Tensor(), Tensor()};
+  }
+};
+
+Tensors2 rotary_autograd(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin, bool inverse) {
+  auto out = Rotary::apply(query, key, cos, sin, inverse);
+  return {out[0], out[1]};
+}
+
+Tensors4 rotary_score_autograd(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
+                               int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                               std::optional<int64_t> num_tiles) {
+  auto out = RotaryScore::apply(query, key, cos, sin, PyramidOptions{num_levels, pooling_factor, top_k, num_tiles});
+  return {out[0], out[1], out[2], out[3]};
+}
+
 Tensors3 gather_autograd(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
                          int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
   auto out = Gather::apply(query, key, value, nodes, PyramidOptions{num_levels, pooling_factor, top_k, num_tiles});
@@ -124,6 +171,8 @@ Tensor scatter_backward_autograd(const Tensor& grad_output, const Tensor& nodes,
 }  // namespace lighthouse::ops
 
 TORCH_LIBRARY_IMPL(lighthouse, Autograd, m) {
+  m.impl("rotary", &lighthouse::ops::rotary_autograd);
+  m.impl("rotary_score", &lighthouse::ops::rotary_score_autograd);
   m.impl("gather", &lighthouse::ops::gather_autograd);
   m.impl("gather_backward", &lighthouse::ops::gather_backward_autograd);
   m.impl("scatter", &lighthouse::ops::scatter_autograd);

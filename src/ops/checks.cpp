@@ -51,6 +51,11 @@ void check_scores(const char* op, const char* name, const at::Tensor& scores, co
                     "; got ", scores.device());
 }
 
+void check_prefix(const char* op, bool cover_prefix, bool causal_selection) {
+  TORCH_CHECK_VALUE(cover_prefix || !causal_selection, op,
+                    ": causal_selection always covers the prefix; got cover_prefix=False with causal_selection=True");
+}
+
 }  // namespace
 
 Geometry make_geometry(const char* op, int64_t num_tokens, const PyramidOptions& options) {
@@ -128,13 +133,47 @@ void check_nodes_match(const char* op, const at::Tensor& nodes, const at::Tensor
 
 void check_selection(const char* op, const at::Tensor& key, const std::optional<at::Tensor>& query_scores,
                      const std::optional<at::Tensor>& key_scores, bool cover_prefix, bool causal_selection) {
-  TORCH_CHECK_VALUE(cover_prefix || !causal_selection, op,
-                    ": causal_selection always covers the prefix; got cover_prefix=False with causal_selection=True");
+  check_prefix(op, cover_prefix, causal_selection);
   TORCH_CHECK_VALUE(query_scores.has_value() == key_scores.has_value(), op,
                     ": expected both scores or neither; got only ", query_scores ? "query_scores" : "key_scores");
   if (!query_scores) return;
   check_scores(op, "query_scores", *query_scores, key);
   check_scores(op, "key_scores", *key_scores, key);
+}
+
+void check_window_scores(const char* op, const at::Tensor& query_scores, const at::Tensor& key_scores,
+                         const c10::SymInt& num_tokens, const PyramidOptions& options, bool cover_prefix,
+                         bool causal_selection) {
+  check_prefix(op, cover_prefix, causal_selection);
+  const auto windows = num_nodes(op, num_tokens, options);
+  const auto check = [&](const char* name, const at::Tensor& scores) {
+    TORCH_CHECK_VALUE(scores.dim() == 3 && scores.sym_size(1) > 0 && scores.sym_size(2) == windows, op, ": ", name,
+                      " must be [B, K, ", windows, "] for N=", num_tokens, ", num_levels=", options.num_levels,
+                      ", pooling_factor=", options.pooling_factor, "; got ", shape_of(scores));
+    TORCH_CHECK_TYPE(scores.scalar_type() == at::kFloat, op, ": ", name, " must be float32; got ",
+                     scores.scalar_type());
+  };
+  check("the windows' query scores", query_scores);
+  check("the windows' key scores", key_scores);
+  TORCH_CHECK_VALUE(query_scores.sym_sizes() == key_scores.sym_sizes() && query_scores.device() == key_scores.device(),
+                    op, ": the windows' scores must have one shape and device; got ", shape_of(query_scores), " on ",
+                    query_scores.device(), " and ", shape_of(key_scores), " on ", key_scores.device());
+}
+
+void check_angles(const char* op, const at::Tensor& query, const at::Tensor& cos, const at::Tensor& sin) {
+  const auto dim = query.sym_size(3);
+  TORCH_CHECK_VALUE(dim % 2 == 0, op, ": the head dimension D must be even; got ", dim);
+  const auto check = [&](const char* name, const at::Tensor& angles) {
+    TORCH_CHECK_VALUE(angles.dim() == 2 && angles.sym_size(0) == query.sym_size(2) && angles.sym_size(1) == dim / 2, op,
+                      ": ", name, " must be [N, D/2] with N=", query.sym_size(2), ", D/2=", dim / 2, "; got ",
+                      shape_of(angles));
+    TORCH_CHECK_TYPE(angles.scalar_type() == at::kFloat, op, ": ", name, " must be float32; got ",
+                     angles.scalar_type());
+    TORCH_CHECK_VALUE(angles.device() == query.device(), op, ": ", name, " must be on query's device, ", query.device(),
+                      "; got ", angles.device());
+  };
+  check("cos", cos);
+  check("sin", sin);
 }
 
 kernels::ScalarType kernel_scalar_type(const char* op, const at::Tensor& tensor) {

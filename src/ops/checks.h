@@ -37,6 +37,14 @@ void check_nodes_match(const char* op, const at::Tensor& nodes, const at::Tensor
 void check_selection(const char* op, const at::Tensor& key, const std::optional<at::Tensor>& query_scores,
                      const std::optional<at::Tensor>& key_scores, bool cover_prefix, bool causal_selection);
 
+/// Scores of windows: both float32 [B, K, windows of levels >= 1]. And causal_selection always covers the prefix.
+void check_window_scores(const char* op, const at::Tensor& query_scores, const at::Tensor& key_scores,
+                         const c10::SymInt& num_tokens, const PyramidOptions& options, bool cover_prefix,
+                         bool causal_selection);
+
+/// cos and sin: float32 [N, D / 2] on query's device, for an even D.
+void check_angles(const char* op, const at::Tensor& query, const at::Tensor& cos, const at::Tensor& sin);
+
 /// The kernels' name of the tensor's dtype.
 kernels::ScalarType kernel_scalar_type(const char* op, const at::Tensor& tensor);
 

@@ -1,5 +1,6 @@
 // The CPU back end's side of the operators: checks, output allocation, parameters, torch's threads.
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
@@ -36,12 +37,19 @@ Tensor pooled_scores(const Geometry& geometry, const Tensor& token_scores) {
   return windows;
 }
 
-Scores norm_scores(const char* op, const Geometry& geometry, const Tensor& query_in, const Tensor& key_in) {
+WindowScores norm_scores(const char* op, const Geometry& geometry, const Tensor& query_in, const Tensor& key_in) {
   const Tensor query = with_contiguous_rows(query_in);
   const Tensor key = with_contiguous_rows(key_in);
-  Scores scores = empty_scores(geometry, key);
+  WindowScores scores = empty_scores(geometry, key);
   kernels::cpu::score(score_parameters(op, geometry, query, key, scores), torch_threads());
   return scores;
+}
+
+Tensor select_by(const WindowScores& scores, const Geometry& geometry, bool cover_prefix, bool causal_selection) {
+  Tensor nodes = at::empty(scores.key.sizes(), scores.key.options().dtype(at::kInt));
+  const auto parameters = select_parameters(geometry, scores, nodes, cover_prefix, causal_selection);
+  kernels::cpu::select(parameters, geometry, torch_threads());
+  return nodes;
 }
 
 Tensor select_cpu(const Tensor& query, const Tensor& key, const std::optional<Tensor>& query_scores,
@@ -51,13 +59,52 @@ Tensor select_cpu(const Tensor& query, const Tensor& key, const std::optional<Te
   check_heads(kOp, "N", query, key, std::nullopt);
   check_selection(kOp, key, query_scores, key_scores, cover_prefix, causal_selection);
   const Geometry geometry = make_tree_geometry(kOp, query.size(2), {num_levels, pooling_factor, top_k, num_tiles});
-  const Scores scores = query_scores
-                            ? Scores{pooled_scores(geometry, *query_scores), pooled_scores(geometry, *key_scores)}
-                            : norm_scores(kOp, geometry, query, key);
-  Tensor nodes = at::empty({key.size(0), key.size(1), geometry.num_scored_windows()}, key.options().dtype(at::kInt));
-  const auto parameters = select_parameters(geometry, scores, nodes, cover_prefix, causal_selection);
-  kernels::cpu::select(parameters, geometry, torch_threads());
-  return nodes;
+  const WindowScores scores =
+      query_scores ? WindowScores{pooled_scores(geometry, *query_scores), pooled_scores(geometry, *key_scores)}
+                   : norm_scores(kOp, geometry, query, key);
+  return select_by(scores, geometry, cover_prefix, causal_selection);
+}
+
+Tensor select_windows_cpu(const Tensor& query_scores, const Tensor& key_scores, int64_t num_tokens, int64_t num_levels,
+                          int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles, bool cover_prefix,
+                          bool causal_selection) {
+  constexpr const char* kOp = "lighthouse::select_windows";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  check_window_scores(kOp, query_scores, key_scores, num_tokens, options, cover_prefix, causal_selection);
+  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  return select_by({query_scores.contiguous(), key_scores.contiguous()}, geometry, cover_prefix, causal_selection);
+}
+
+/// By torch's own operators, which are as fast as memory allows on a CPU.
+Tensor rotated(const Tensor& x, const Tensor& cos, const Tensor& sin) {
+  const auto type = x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const auto halves = x.to(type).chunk(2, -1);
+  const Tensor first = halves[0] * cos - halves[1] * sin;
+  const Tensor second = halves[1] * cos + halves[0] * sin;
+  Tensor out = empty_rotated(x);
+  out.slice(-1, 0, x.size(-1) / 2).copy_(first);
+  out.slice(-1, x.size(-1) / 2).copy_(second);
+  return out;
+}
+
+Tensors2 rotary_cpu(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin_in, bool inverse) {
+  constexpr const char* kOp = "lighthouse::rotary";
+  check_heads(kOp, "N", query, key, std::nullopt);
+  check_angles(kOp, query, cos, sin_in);
+  const Tensor sin = inverse ? -sin_in : sin_in;
+  return {rotated(query, cos, sin), rotated(key, cos, sin)};
+}
+
+Tensors4 rotary_score_cpu(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
+                          int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+  constexpr const char* kOp = "lighthouse::rotary_score";
+  check_heads(kOp, "N", query, key, std::nullopt);
+  check_angles(kOp, query, cos, sin);
+  const Geometry geometry = make_tree_geometry(kOp, query.size(2), {num_levels, pooling_factor, top_k, num_tiles});
+  const Tensor rotated_query = rotated(query, cos, sin);
+  const Tensor rotated_key = rotated(key, cos, sin);
+  const WindowScores scores = norm_scores(kOp, geometry, rotated_query, rotated_key);
+  return {rotated_query, rotated_key, scores.query, scores.key};
 }
 
 /// Of one tensor.
@@ -169,6 +216,9 @@ Tensor writes_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels
 
 TORCH_LIBRARY_IMPL(lighthouse, CPU, m) {
   m.impl("select", &lighthouse::ops::select_cpu);
+  m.impl("select_windows", &lighthouse::ops::select_windows_cpu);
+  m.impl("rotary", &lighthouse::ops::rotary_cpu);
+  m.impl("rotary_score", &lighthouse::ops::rotary_score_cpu);
   m.impl("gather", &lighthouse::ops::gather_cpu);
   m.impl("gather_backward", &lighthouse::ops::gather_backward_cpu);
   m.impl("scatter", &lighthouse::ops::scatter_cpu);

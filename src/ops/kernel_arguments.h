@@ -11,6 +11,9 @@ namespace lighthouse::ops {
 /// Window-reduce, [.., N, D] -> [.., S, D], or window-broadcast, [.., S, D] -> [.., N, D].
 enum class Direction { kReduce, kBroadcast };
 
+/// For the rotation of a tensor: its strides, where its last dimension is contiguous.
+at::Tensor empty_rotated(const at::Tensor& tensor);
+
 /// Kernels want the last dimension contiguous; any other strides will do.
 at::Tensor with_contiguous_rows(const at::Tensor& tensor);
 
@@ -18,15 +21,20 @@ at::Tensor with_contiguous_rows(const at::Tensor& tensor);
 kernels::Rows rows_of(const at::Tensor& tensor);
 
 /// Uninitialised scores of windows, float [B, K, windows of levels >= 1] each.
-Scores empty_scores(const Geometry& geometry, const at::Tensor& key);
+WindowScores empty_scores(const Geometry& geometry, const at::Tensor& key);
 
 // Parameters point into their tensors, which the caller keeps until the kernel has been launched.
 kernels::ScoreParameters score_parameters(const char* op, const Geometry& geometry, const at::Tensor& query,
-                                          const at::Tensor& key, const Scores& scores);
+                                          const at::Tensor& key, const WindowScores& scores);
 kernels::PoolScoresParameters pool_scores_parameters(const Geometry& geometry, const at::Tensor& tokens,
                                                      const at::Tensor& windows);
-kernels::SelectParameters select_parameters(const Geometry& geometry, const Scores& scores, const at::Tensor& nodes,
-                                            bool cover_prefix, bool causal_selection);
+/// `scores` null: rotation only, whatever the geometry.
+kernels::RotaryParameters rotary_parameters(const char* op, const Geometry& geometry, const at::Tensor& query,
+                                            const at::Tensor& key, const at::Tensor& rotated_query,
+                                            const at::Tensor& rotated_key, const at::Tensor& cos, const at::Tensor& sin,
+                                            const WindowScores* scores);
+kernels::SelectParameters select_parameters(const Geometry& geometry, const WindowScores& scores,
+                                            const at::Tensor& nodes, bool cover_prefix, bool causal_selection);
 /// Without heads, tokens and retained.
 kernels::WindowParameters window_parameters(const char* op, const Geometry& geometry, kernels::Span span,
                                             const at::Tensor& rows, const at::Tensor& nodes);

@@ -3,6 +3,7 @@
 #include <torch/library.h>
 
 #include "ops/checks.h"
+#include "ops/kernel_arguments.h"
 #include "ops/operators.h"
 #include "ops/retained_length.h"
 
@@ -26,6 +27,37 @@ Tensor select_meta(const Tensor& query, const Tensor& key, const std::optional<T
   retained_length(kOp, query.sym_size(2), options);  // checks the options
   return at::empty_symint({key.sym_size(0), key.sym_size(1), num_nodes(kOp, query.sym_size(2), options)},
                           key.options().dtype(at::kInt));
+}
+
+Tensor select_windows_meta(const Tensor& query_scores, const Tensor& key_scores, SymInt num_tokens, int64_t num_levels,
+                           int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles, bool cover_prefix,
+                           bool causal_selection) {
+  constexpr const char* kOp = "lighthouse::select_windows";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  check_window_scores(kOp, query_scores, key_scores, num_tokens, options, cover_prefix, causal_selection);
+  retained_length(kOp, num_tokens, options);  // checks the options
+  return at::empty_symint(query_scores.sym_sizes(), query_scores.options().dtype(at::kInt));
+}
+
+Tensors2 rotary_meta(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin, bool) {
+  constexpr const char* kOp = "lighthouse::rotary";
+  check_heads(kOp, "N", query, key, std::nullopt);
+  check_angles(kOp, query, cos, sin);
+  return {empty_rotated(query), empty_rotated(key)};
+}
+
+Tensors4 rotary_score_meta(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
+                           int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                           std::optional<int64_t> num_tiles) {
+  constexpr const char* kOp = "lighthouse::rotary_score";
+  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
+  check_heads(kOp, "N", query, key, std::nullopt);
+  check_angles(kOp, query, cos, sin);
+  const auto scores = [&] {
+    return at::empty_symint({key.sym_size(0), key.sym_size(1), num_nodes(kOp, query.sym_size(2), options)},
+                            key.options().dtype(at::kFloat));
+  };
+  return {empty_rotated(query), empty_rotated(key), scores(), scores()};
 }
 
 Tensors3 gather_meta(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
@@ -92,6 +124,9 @@ Tensor writes_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, i
 
 TORCH_LIBRARY_IMPL(lighthouse, Meta, m) {
   m.impl("select", &lighthouse::ops::select_meta);
+  m.impl("select_windows", &lighthouse::ops::select_windows_meta);
+  m.impl("rotary", &lighthouse::ops::rotary_meta);
+  m.impl("rotary_score", &lighthouse::ops::rotary_score_meta);
   m.impl("gather", &lighthouse::ops::gather_meta);
   m.impl("gather_backward", &lighthouse::ops::gather_backward_meta);
   m.impl("scatter", &lighthouse::ops::scatter_meta);

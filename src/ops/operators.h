@@ -13,11 +13,20 @@
 
 namespace lighthouse::ops {
 
+using Tensors2 = std::tuple<at::Tensor, at::Tensor>;
 using Tensors3 = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
+using Tensors4 = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
 
 /// The tree's nodes. No gradient.
 at::Tensor select(const at::Tensor& query, const at::Tensor& key, const std::optional<Scores>& scores,
                   const SelectionOptions& options);
+at::Tensor select_windows(const WindowScores& scores, const c10::SymInt& num_tokens, const SelectionOptions& options);
+/// Rotated query and key, by the opposite angles where `inverse`.
+Tensors2 rotary(const at::Tensor& query, const at::Tensor& key, const at::Tensor& cos, const at::Tensor& sin,
+                bool inverse);
+/// Rotated query and key, and the scores of windows, float32 [B, K, windows of levels >= 1].
+Tensors4 rotary_score(const at::Tensor& query, const at::Tensor& key, const at::Tensor& cos, const at::Tensor& sin,
+                      const PyramidOptions& options);
 /// Pooled rows [.., S, D] of the three, and the adjoint, [.., N, D].
 Tensors3 gather(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const at::Tensor& nodes,
                 const PyramidOptions& options);

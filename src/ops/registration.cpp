@@ -10,6 +10,11 @@
 TORCH_LIBRARY(lighthouse, m) {
   m.def("select(Tensor query, Tensor key, Tensor? query_scores, Tensor? key_scores, " LIGHTHOUSE_PYRAMID_SCHEMA
         ", bool cover_prefix, bool causal_selection) -> Tensor");
+  m.def("select_windows(Tensor query_scores, Tensor key_scores, SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA
+        ", bool cover_prefix, bool causal_selection) -> Tensor");
+  m.def("rotary(Tensor query, Tensor key, Tensor cos, Tensor sin, bool inverse) -> (Tensor, Tensor)");
+  m.def("rotary_score(Tensor query, Tensor key, Tensor cos, Tensor sin, " LIGHTHOUSE_PYRAMID_SCHEMA
+        ") -> (Tensor, Tensor, Tensor, Tensor)");
   m.def("gather(Tensor query, Tensor key, Tensor value, Tensor nodes, " LIGHTHOUSE_PYRAMID_SCHEMA
         ") -> (Tensor, Tensor, Tensor)");
   m.def(
@@ -21,7 +26,8 @@ TORCH_LIBRARY(lighthouse, m) {
   m.def("writes(Tensor nodes, SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> Tensor");
   m.def(
       "attention(Tensor query, Tensor key, Tensor value, Tensor? query_scores, Tensor? "
-      "key_scores, " LIGHTHOUSE_PYRAMID_SCHEMA ", bool cover_prefix, bool causal_selection, float? scale) -> Tensor");
+      "key_scores, bool window_scores, " LIGHTHOUSE_PYRAMID_SCHEMA
+      ", bool cover_prefix, bool causal_selection, float? scale) -> Tensor");
   m.def("dense_attention(Tensor query, Tensor key, Tensor value, float? scale) -> Tensor");
   m.def("retained_length(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
   m.def("num_tiles(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
@@ -54,6 +60,28 @@ Tensor select(const Tensor& query, const Tensor& key, const std::optional<Scores
   }
   return op.call(query, key, query_scores, key_scores, options.num_levels, options.pooling_factor, options.top_k,
                  options.num_tiles, options.cover_prefix, options.causal_selection);
+}
+
+Tensor select_windows(const WindowScores& scores, const SymInt& num_tokens, const SelectionOptions& options) {
+  static const auto op =
+      find<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, int64_t, int64_t, Tiles, bool, bool)>(
+          "lighthouse::select_windows");
+  return op.call(scores.query, scores.key, num_tokens, options.num_levels, options.pooling_factor, options.top_k,
+                 options.num_tiles, options.cover_prefix, options.causal_selection);
+}
+
+Tensors2 rotary(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin, bool inverse) {
+  static const auto op =
+      find<Tensors2(const Tensor&, const Tensor&, const Tensor&, const Tensor&, bool)>("lighthouse::rotary");
+  return op.call(query, key, cos, sin, inverse);
+}
+
+Tensors4 rotary_score(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
+                      const PyramidOptions& options) {
+  static const auto op =
+      find<Tensors4(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t, int64_t, int64_t, Tiles)>(
+          "lighthouse::rotary_score");
+  return op.call(query, key, cos, sin, options.num_levels, options.pooling_factor, options.top_k, options.num_tiles);
 }
 
 Tensors3 gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,

@@ -114,6 +114,81 @@ def test_gather_and_scatter():
         check_moves(shape, random_options(draw), dtype, draw.choice(["strided", "contiguous"]))
 
 
+def test_pooling_is_within_one_ulp():
+    """Means of windows: one unit in the last place of the exact mean, in every dtype, for every level."""
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        for dim in (32, 64, 96, 128, 192, 256):
+            q = torch.randn(1, 2, 4103, dim, dtype=dtype, device="cuda") + 1  # away from where sums cancel
+            k = q.flip(2)
+            tree = lighthouse.select(q, k, top_k=32)
+            wide_tree = tree._replace(nodes=tree.nodes.cpu())
+            want = lighthouse.gather(*(x.cpu().double() for x in (q, k, k)), wide_tree)[0]
+            got = lighthouse.gather(q, k, k, tree)[0].cpu().double()
+            _, exponent = torch.frexp(want)
+            ulp = torch.finfo(dtype).eps * torch.ldexp(torch.ones_like(want), exponent - 1)
+            # Of means near zero, float32 sums lose some bits that the mean still shows.
+            ulp = ulp.clamp(min=4 * torch.finfo(torch.float32).eps)
+            assert ((got - want).abs() <= ulp).all(), (dtype, dim, ((got - want).abs() / ulp).max().item())
+
+
+def angles(n: int, dim: int) -> tuple:
+    frequencies = 10000.0 ** (-torch.arange(0, dim, 2, device="cuda").double() / dim)
+    table = torch.outer(torch.arange(n, device="cuda").double(), frequencies)
+    return table.cos().float(), table.sin().float()
+
+
+def test_rotary():
+    """Rotation against float64, both ways, any layout; its scores are to the bit those that selection finds in the rows."""
+    draw = random.Random(SEED + 2)
+    for index in range(CASES):
+        dtype = draw.choice([torch.bfloat16, torch.float16, torch.float32, torch.float64])
+        kv_heads, dim = draw.randint(1, 3), draw.choice([2, 6, 16, 32, 64, 96, 128, 192, 256])
+        heads, batch, n = kv_heads * draw.randint(1, 3), draw.randint(1, 2), draw.choice([1, 2, 63, 64, 1000, 4099])
+        options = random_options(draw)
+        causal = options.pop("causal_selection")
+        strided = draw.random() < 0.5
+        make = lambda h: torch.randn(batch, n, h, dim, dtype=dtype, device="cuda").transpose(1, 2)  # noqa: E731
+        q, k = (make(h) if strided else make(h).contiguous() for h in (heads, kv_heads))
+        cos, sin = angles(n, dim)
+        q2, k2, scores = lighthouse.rotary_score(q, k, cos, sin, **options)
+        for inverse, pair in ((False, (q2, k2)), (False, OPS.rotary(q, k, cos, sin, False)), (True, OPS.rotary(q, k, cos, sin, True))):
+            for got, x in zip(pair, (q, k)):
+                a, b = x.double().chunk(2, -1)
+                c, s = cos.double(), -sin.double() if inverse else sin.double()
+                want = torch.cat((a * c - b * s, b * c + a * s), -1)
+                before = torch.finfo(torch.promote_types(dtype, torch.float32)).eps * 2 * x.abs().max().double()
+                assert got.stride() == x.stride() and got.dtype == dtype
+                assert ((got.double() - want).abs() <= torch.finfo(dtype).eps * want.abs() + before).all(), (index, dtype, dim, inverse)
+        separate = lighthouse.select(q2, k2, causal_selection=causal, **options)
+        fused = lighthouse.select(q2, k2, causal_selection=causal, window_scores=scores, **options)
+        if dtype != torch.float64 and dim in (16, 32, 64, 128, 256):
+            assert torch.equal(fused.nodes, separate.nodes), (index, n, dim, options)
+        else:  # sums in another order
+            assert (fused.nodes == separate.nodes).double().mean().item() > 0.98 or n < 100
+        wild = q * torch.logspace(-20, 18, n, device="cuda", dtype=torch.float64)[:, None].to(dtype)
+        if dtype == torch.bfloat16 and n > 100:
+            w, _, scores = lighthouse.rotary_score(wild, k, cos, sin, **options)
+            assert torch.equal(lighthouse.select(w, k2, window_scores=scores, **options).nodes,
+                               lighthouse.select(w, k2, **options).nodes) or dim not in (16, 32, 64, 128, 256)  # fmt: skip
+
+
+def test_rotary_layer_and_gradients():
+    q, k, v = (torch.randn(1, 5000, h, 64, dtype=torch.bfloat16, device="cuda").transpose(1, 2).requires_grad_() for h in (4, 2, 2))
+    cos, sin = angles(5000, 64)
+    options = dict(top_k=64, causal_selection=True)
+
+    def fused():
+        q2, k2, scores = lighthouse.rotary_score(q, k, cos, sin, top_k=64)
+        return lighthouse.attention(q2, k2, v, window_scores=scores, **options)
+
+    def separate():
+        return lighthouse.attention(*lighthouse.rotary(q, k, cos, sin), v, **options)
+
+    grad = torch.randn_like(q)
+    for name, a, b in zip(("out", "dq", "dk", "dv"), *((f(), *torch.autograd.grad(f(), (q, k, v), grad)) for f in (fused, separate))):
+        assert torch.equal(a, b) if name != "dq" else torch.allclose(a.float(), b.float(), atol=2e-2), name
+
+
 def test_every_element_is_written():
     """Outputs in memory full of NaN come out without one."""
     options = dict(num_levels=3, pooling_factor=4, top_k=64, causal_selection=True)

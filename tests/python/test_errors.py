@@ -86,7 +86,7 @@ def test_bad_trees():
         lighthouse.gather(q, q, q, tree._replace(nodes=tree.nodes[..., 1:]))
     with pytest.raises(ValueError, match="output must be .* rows=91; got"):
         lighthouse.scatter(q, tree)
-    with pytest.raises(ValueError, match="a tree or scores, not both"):
+    with pytest.raises(ValueError, match="one of tree, scores and window_scores; got tree and scores"):
         lighthouse.attention(q, q, q, tree=tree, scores=(q[..., 0], q[..., 0]))
 
 

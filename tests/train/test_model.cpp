@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "inference/generate.h"
+#include "lighthouse/rotary.h"
 #include "model/decoder.h"
 #include "model/safetensors.h"
 #include "temporary_folder.h"
@@ -44,7 +45,10 @@ TEST(Rotary, IsTheTextbookRotation) {
   const auto frequencies = model::inverse_frequencies(config);
   const auto table = model::rotary_table(frequencies, 3, 5);
   const auto x = torch::randn({1, 5, 2, 8});
-  const auto y = model::apply_rotary(x, table);
+  const auto heads = x.transpose(1, 2);
+  const auto [rotated, same] = rotary(heads, heads, table.cos, table.sin);
+  EXPECT_TRUE(torch::equal(rotated, same));
+  const auto y = rotated.transpose(1, 2);
   for (int64_t n = 0; n < 5; ++n) {
     for (int64_t d = 0; d < 4; ++d) {
       const double angle =

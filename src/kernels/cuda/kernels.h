@@ -21,6 +21,8 @@ using Status = const char*;
 [[nodiscard]] Status score(const ScoreParameters& parameters, Stream stream);
 [[nodiscard]] Status pool_scores(const PoolScoresParameters& parameters, Stream stream);
 
+[[nodiscard]] Status rotary(const RotaryParameters& parameters, Stream stream);
+
 /// Bytes of workspace that select() needs.
 size_t select_workspace(const SelectParameters& parameters);
 [[nodiscard]] Status select(const SelectParameters& parameters, void* workspace, Stream stream);

@@ -5,6 +5,8 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <type_traits>
+
 #include "kernels/cuda/kernels.h"
 
 namespace lighthouse::kernels::cuda {
@@ -43,6 +45,24 @@ template <typename T, int kWidth>
 struct alignas(kWidth * sizeof(T)) Piece {
   T values[kWidth];
 };
+
+/// The machine's word of as many bytes as a piece, where there is one: pieces move in one access.
+template <int kBytes>
+struct WordOf {
+  using type = void;
+};
+template <>
+struct WordOf<8> {
+  using type = uint2;
+};
+template <>
+struct WordOf<16> {
+  using type = uint4;
+};
+template <typename T, int kWidth>
+using Word = typename WordOf<sizeof(Piece<T, kWidth>)>::type;
+template <typename T, int kWidth>
+inline constexpr bool kHasWord = !std::is_void_v<Word<T, kWidth>>;
 
 /// Elements of a piece of 16 bytes.
 template <typename T>
@@ -88,30 +108,30 @@ __device__ Piece<T, kWidth> zero_piece() {
 /// Loads of what is read once: past the first cache.
 template <typename T, int kWidth>
 __device__ Piece<T, kWidth> load_once(const T* address) {
-  Piece<T, kWidth> piece;
-  if constexpr (sizeof(piece) == 16) {
-    *reinterpret_cast<uint4*>(&piece) = __ldcs(reinterpret_cast<const uint4*>(address));
+  if constexpr (kHasWord<T, kWidth>) {
+    Piece<T, kWidth> piece;
+    *reinterpret_cast<Word<T, kWidth>*>(&piece) = __ldcs(reinterpret_cast<const Word<T, kWidth>*>(address));
+    return piece;
   } else {
-    piece = *reinterpret_cast<const Piece<T, kWidth>*>(address);
+    return *reinterpret_cast<const Piece<T, kWidth>*>(address);
   }
-  return piece;
 }
 
 template <typename T, int kWidth>
 __device__ Piece<T, kWidth> load(const T* address) {
-  Piece<T, kWidth> piece;
-  if constexpr (sizeof(piece) == 16) {
-    *reinterpret_cast<uint4*>(&piece) = __ldg(reinterpret_cast<const uint4*>(address));
+  if constexpr (kHasWord<T, kWidth>) {
+    Piece<T, kWidth> piece;
+    *reinterpret_cast<Word<T, kWidth>*>(&piece) = __ldg(reinterpret_cast<const Word<T, kWidth>*>(address));
+    return piece;
   } else {
-    piece = *reinterpret_cast<const Piece<T, kWidth>*>(address);
+    return *reinterpret_cast<const Piece<T, kWidth>*>(address);
   }
-  return piece;
 }
 
 template <typename T, int kWidth>
 __device__ void store(T* address, const Piece<T, kWidth>& piece) {
-  if constexpr (sizeof(piece) == 16) {
-    *reinterpret_cast<uint4*>(address) = *reinterpret_cast<const uint4*>(&piece);
+  if constexpr (kHasWord<T, kWidth>) {
+    *reinterpret_cast<Word<T, kWidth>*>(address) = *reinterpret_cast<const Word<T, kWidth>*>(&piece);
   } else {
     *reinterpret_cast<Piece<T, kWidth>*>(address) = piece;
   }
@@ -120,8 +140,8 @@ __device__ void store(T* address, const Piece<T, kWidth>& piece) {
 /// What is not read again soon.
 template <typename T, int kWidth>
 __device__ void store_once(T* address, const Piece<T, kWidth>& piece) {
-  if constexpr (sizeof(piece) == 16) {
-    __stcs(reinterpret_cast<uint4*>(address), *reinterpret_cast<const uint4*>(&piece));
+  if constexpr (kHasWord<T, kWidth>) {
+    __stcs(reinterpret_cast<Word<T, kWidth>*>(address), *reinterpret_cast<const Word<T, kWidth>*>(&piece));
   } else {
     *reinterpret_cast<Piece<T, kWidth>*>(address) = piece;
   }

@@ -18,37 +18,69 @@ class Broadcast : Walk<T, kWidth, kSpan> {
 
   __device__ void run(int group) {
     if constexpr (kL > 1) {
-      broadcast_block(group);
+      broadcast_unit(group);
     } else {
       walk_any(group);
     }
   }
 
  private:
-  /// The tokens of a level-1 block. A thread to each, rather than one that walks a coarsest window: rows of coarser levels
-  /// are read by several threads of a block then, but from the cache, and all of a thread's loads wait for one round of
-  /// words only.
-  __device__ void broadcast_block(int block) const {
-    Node words[2];
-    this->template level_one_words<1>(block, words);
+  /// The tokens of kP level-1 blocks, a block of level 2. Two waits in a row and no more: for all words, then for all
+  /// rows of windows. Most blocks have no tokens of their own, and are one piece stored kP times.
+  __device__ void broadcast_unit(int unit) const {
+    Node words[kP + 1];
+    this->template level_one_words<kP>(unit * kP, words);
     Node coarser[kL];
-    int parent = block;
+    int parent = unit;
 #pragma unroll
     for (int level = 2; level < kL; ++level) {
-      parent /= kP;
       coarser[level] = this->node(level, parent - kShift);
+      parent /= kP;
+    }
+    P rows[kL];
+#pragma unroll
+    for (int level = kL - 1; level >= 2; --level) rows[level] = read_entry(coarser[level]);
+    S outer;
+    outer.clear();
+#pragma unroll
+    for (int level = kL - 1; level >= 2; --level) outer.add(rows[level], this->weight(level));
+    Node before = words[0];
+    Node current = words[1];
+    P row = read_entry(this->entry_word(current, before));
+    // Rolled: unrolled, it takes twice the registers. The next block's row is on its way while this one's tokens are stored.
+#pragma unroll 1
+    for (int c = 0; c < kP; ++c) {
+      Node next = kNotRetained;
+#pragma unroll
+      for (int i = 2; i <= kP; ++i) next = i == c + 2 ? words[i] : next;
+      const P next_row = read_entry(this->entry_word(next, current));
+      S sum = outer;
+      sum.add(row, this->weight(1));
+      put_block(unit * kP + c, current, before, sum);
+      before = current;
+      current = next;
+      row = next_row;
+    }
+  }
+
+  /// The tokens of a level-1 block, given the sum of all coarser levels.
+  __device__ void put_block(int block, Node current, Node before, const S& sum) const {
+    const int first = block * kP - kShift;
+    const bool whole = first >= 0 && first + kP <= this->pyramid().tail_begin;
+    if (whole && !has_own(current) && !(kWrite && has_own(before))) {
+      const P row = sum.rounded(1);
+#pragma unroll
+      for (int c = 0; c < kP; ++c) store_once<T, kWidth>(this->token(first + c), row);
+      return;
     }
     P own[kP];
 #pragma unroll
-    for (int c = 0; c < kP; ++c) own[c] = read_own(block * kP + c - kShift, c, words[1], words[0]);
-    S sum;
-    sum.clear();
+    for (int c = 0; c < kP; ++c) own[c] = read_own(first + c, c, current, before);
 #pragma unroll
-    for (int level = kL - 1; level >= 2; --level) sum.add(read_entry(coarser[level]), this->weight(level));
-    sum.add(read_entry(this->entry_word(words[1], words[0])), this->weight(1));
-#pragma unroll
-    for (int c = 0; c < kP; ++c) put(block * kP + c - kShift, sum, own[c]);
+    for (int c = 0; c < kP; ++c) put(first + c, sum, own[c]);
   }
+
+  __device__ static bool has_own(Node word) { return word != kNotRetained && (word & kExpanded) != 0; }
 
   /// The same for any number of levels and any pooling factor: partial sums, renewed from the coarsest level that changes.
   __device__ void walk_any(int group) const {
@@ -97,8 +129,16 @@ class Broadcast : Walk<T, kWidth, kSpan> {
   }
 };
 
+/// Small blocks of narrow pieces. A warp then has one walk, so that its branches do not part its lanes; a block gives its
+/// place to the next as soon as two warps are done; and 64 registers a thread are enough, for half of the chip's threads.
+/// Measured at 98,304 tokens on an H100, against 16-byte pieces in blocks of 256: 1.19 times the floor in place of 1.37.
+constexpr int kPieceBytes = 8;
+constexpr int kThreads = 64;
+constexpr int kBlocks = 16;  // per multiprocessor
+
 template <typename T, int kWidth, Span kSpan, int kP, int kL>
-__global__ void __launch_bounds__(kWindowThreads, LIGHTHOUSE_BROADCAST_BLOCKS) broadcast_kernel(const __grid_constant__ WindowLaunch w) {
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    broadcast_kernel(const __grid_constant__ WindowLaunch w) {
   for_each_walk<kWidth>(w, [&](int group, int batch, int head, int element) {
     Broadcast<T, kWidth, kSpan, kP, kL>(w, head_rows<T>(w, batch, head), element).run(group);
   });
@@ -107,14 +147,14 @@ __global__ void __launch_bounds__(kWindowThreads, LIGHTHOUSE_BROADCAST_BLOCKS) b
 template <typename T, int kWidth, Span kSpan, int kP, int kL>
 struct BroadcastKernel {
   static auto get() { return &broadcast_kernel<T, kWidth, kSpan, kP, kL>; }
-  /// A walk's share: a block of level 1, or of the coarsest level.
-  static int group_length(const SmallPyramid& p) { return kL > 1 ? kP : p.window_length[p.num_levels - 1]; }
+  /// A walk's share: a block of level 2, or of the coarsest level.
+  static int group_length(const SmallPyramid& p) { return kL > 1 ? kP * kP : p.window_length[p.num_levels - 1]; }
 };
 
 }  // namespace
 
 Status window_broadcast(const WindowParameters& common, const WindowArrays& arrays, Stream stream) {
-  return launch_window_kernel<BroadcastKernel>(common, arrays, stream);
+  return launch_window_kernel<kPieceBytes, kThreads, BroadcastKernel>(common, arrays, stream);
 }
 
 }  // namespace lighthouse::kernels::cuda

@@ -113,18 +113,10 @@ class Walk {
   const int element_;
 };
 
-inline constexpr int kWindowThreads = 256;
-#ifndef LIGHTHOUSE_REDUCE_BLOCKS
-#define LIGHTHOUSE_REDUCE_BLOCKS 2
-#endif
-#ifndef LIGHTHOUSE_BROADCAST_BLOCKS
-#define LIGHTHOUSE_BROADCAST_BLOCKS 3
-#endif
-
 /// Threads: x takes the pieces of a row, y the walks.
-inline dim3 window_block(const WindowLaunch& w) {
-  const int x = std::min(w.pieces, kWindowThreads);
-  return dim3(x, std::max(1, kWindowThreads / x));
+inline dim3 window_block(const WindowLaunch& w, int threads) {
+  const int x = std::min(w.pieces, threads);
+  return dim3(x, std::max(1, threads / x));
 }
 
 inline dim3 window_grid(const WindowLaunch& w, const dim3& block) {
@@ -146,9 +138,9 @@ __device__ void for_each_walk(const WindowLaunch& w, const Body& body) {
   }
 }
 
-/// Fills a launch and calls body with the element type, the piece's width, the span, and p and L where a kernel is made
-/// for them.
-template <template <typename T, int kWidth, Span kSpan, int kP, int kL> typename Kernel>
+/// Fills a launch and makes it with the kernel for the element type, the piece's width, the span, and p and L where there
+/// is one for them (else kP = kL = 0). A kernel says how many tokens a walk is over.
+template <int kPieceBytes, int kThreads, template <typename T, int kWidth, Span kSpan, int kP, int kL> typename Kernel>
 Status launch_window_kernel(const WindowParameters& common, const WindowArrays& arrays, Stream stream) {
   WindowLaunch w{};
   w.pyramid = small(common.pyramid);
@@ -160,6 +152,7 @@ Status launch_window_kernel(const WindowParameters& common, const WindowArrays& 
   bool wide = true;
   return for_type(common.scalar_type, [&](auto* type) -> Status {
     using T = std::remove_pointer_t<decltype(type)>;
+    constexpr int kWidth = kPieceBytes / sizeof(T);
     for (int i = 0; i < arrays.count; ++i) {
       const auto& array = arrays.arrays[i];
       w.first_head[i + 1] = w.first_head[i] + static_cast<int>(array.heads);
@@ -168,10 +161,10 @@ Status launch_window_kernel(const WindowParameters& common, const WindowArrays& 
       for (const Rows& rows : {array.tokens, array.retained}) wide &= fits_pieces(rows, common.head_dim, sizeof(T));
     }
     if (w.batch == 0 || w.first_head[arrays.count] == 0 || common.pyramid.num_tokens == 0) return nullptr;
-    w.pieces = static_cast<int>(wide ? common.head_dim / kWide<T> : common.head_dim);
+    w.pieces = static_cast<int>(wide ? common.head_dim / kWidth : common.head_dim);
     const auto launch = [&](auto kernel) -> Status {
       w.groups = static_cast<int>(ceil_div(common.pyramid.num_tokens + shift, kernel.group_length(w.pyramid)));
-      const dim3 block = window_block(w);
+      const dim3 block = window_block(w, kThreads);
       kernel.get()<<<window_grid(w, block), block, 0, stream_of(stream)>>>(w);
       return last_status();
     };
@@ -181,12 +174,12 @@ Status launch_window_kernel(const WindowParameters& common, const WindowArrays& 
       if constexpr (sizeof(T) <= 4) {
         const int p = w.pyramid.pooling_factor;
         const int levels = w.pyramid.num_levels;
-        if (p == 4 && levels == 2) return launch(Kernel<T, kWide<T>, kSpan, 4, 2>{});
-        if (p == 4 && levels == 3) return launch(Kernel<T, kWide<T>, kSpan, 4, 3>{});
-        if (p == 4 && levels == 4) return launch(Kernel<T, kWide<T>, kSpan, 4, 4>{});
-        if (p == 2 && levels == 3) return launch(Kernel<T, kWide<T>, kSpan, 2, 3>{});
+        if (p == 4 && levels == 2) return launch(Kernel<T, kWidth, kSpan, 4, 2>{});
+        if (p == 4 && levels == 3) return launch(Kernel<T, kWidth, kSpan, 4, 3>{});
+        if (p == 4 && levels == 4) return launch(Kernel<T, kWidth, kSpan, 4, 4>{});
+        if (p == 2 && levels == 3) return launch(Kernel<T, kWidth, kSpan, 2, 3>{});
       }
-      return launch(Kernel<T, kWide<T>, kSpan, 0, 0>{});
+      return launch(Kernel<T, kWidth, kSpan, 0, 0>{});
     };
     return common.span == Span::kWriteRange ? with_span(std::integral_constant<Span, Span::kWriteRange>{})
                                             : with_span(std::integral_constant<Span, Span::kWindow>{});
