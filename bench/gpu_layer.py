@@ -65,7 +65,7 @@ def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: in
         return call
 
     # Short ones are called several times in a row: the GPU would wait for Python otherwise.
-    calls = 8 if n <= 131072 else 1
+    calls = max(1, 8 * 131072 // n) if n <= 131072 else 1
     forward = interleaved({"layer": without_grad(layer), "inner": without_grad(inner)}, repeats, calls)
     full = interleaved({"layer": both(layer, (q, k, v), grad), "inner": both(inner, rows, short_grad)}, repeats, calls)
     if not stages_only:
@@ -84,7 +84,7 @@ def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: in
             "scatter_backward": lambda: OPS.scatter_backward(grad, tree.nodes, *args),
             "gather_backward": lambda: OPS.gather_backward(*rows, tree.nodes, n, *args),
             "cascade": lambda: lighthouse.select(q, k, scores=scores, causal_selection=causal, **options),
-        } if (scores := (torch.rand(1, heads, n, device="cuda"), torch.rand(1, heads, n, device="cuda"))) else {}, 2 * repeats, calls=8)  # fmt: skip
+        } if (scores := (torch.rand(1, heads, n, device="cuda"), torch.rand(1, heads, n, device="cuda"))) else {}, 2 * repeats, calls=max(8, 24 * 98304 // n))  # fmt: skip
     per_byte = stages["copy"] / (2 * nd)
     floors = {"select": 2 * nd, "gather": 3 * nd + 3 * sd, "scatter": nd + sd, "scatter_backward": nd + sd,
               "gather_backward": 3 * nd + 3 * sd}  # fmt: skip
@@ -114,13 +114,17 @@ def main() -> None:
     print(f"{'N':>7} {'rule':>7} {'layout':>6} | {'layer':>8} {'dense':>8} {'inner':>8} {'ratio':>6} {'limit':>6} | "
           f"{'layer':>8} {'dense':>8} {'inner':>8} {'ratio':>6} {'limit':>6} | peak GB")  # fmt: skip
     for n in arguments.n:
-        for causal, layout in ((False, "bhnd"), (True, "bhnd"), (False, "bnhd")):
+        for causal, layout in ((False, "bhnd"), (True, "bhnd"), (False, "bnhd"), (True, "bnhd")):
             r = measure(n, 8, 128, causal, layout, 3 if n > 200000 else arguments.repeats, arguments.stages_only)
             results.append(r)
             f, g = r["forward"], r["full"]
             print(f"{n:7d} {'causal' if causal else 'paper':>7} {layout:>6} | {f['layer']:8.3f} {f['dense']:8.2f} {f['inner']:8.3f} "
                   f"{r['forward_ratio']:5.1f}x {100 * r['forward_of_limit']:5.1f}% | {g['layer']:8.3f} {g['dense']:8.2f} "
                   f"{g['inner']:8.3f} {r['full_ratio']:5.1f}x {100 * r['full_of_limit']:5.1f}% | {r['peak'] / 1e9:.2f}", flush=True)  # fmt: skip
+            flops = 2 * 8 * 128  # of a causal forward pass, per query-key pair
+            rate = lambda ms, length, passes: flops * length**2 * passes / ms / 1e9  # noqa: E731
+            print(f"        TFLOP/s: dense {rate(f['dense'], n, 1):.0f}, inner {rate(f['inner'], r['s'], 1):.0f} forward; dense "
+                  f"{rate(g['dense'], n, 3.5):.0f}, inner {rate(g['inner'], r['s'], 3.5):.0f} forward+backward", flush=True)  # fmt: skip
             torch.cuda.empty_cache()
     print("\nstages: ms (times the floor); cascade: select from given scores")
     for r in results:

@@ -373,7 +373,9 @@ def main() -> int:
         lines.append(f"{outcome}  {name} ({time.time() - start:.1f} s)")
     print("\n" + "\n".join(lines))
     print(f"{len(lines) - failed} passed, {failed} failed on {torch.cuda.get_device_name()}, torch {torch.__version__}")
-    return 1 if failed else 0
+    if not lines:
+        print(f"no test is named like {' or '.join(wanted)}; there are {', '.join(name for name, _ in tests)}")
+    return 1 if failed or not lines else 0
 
 
 if __name__ == "__main__":
