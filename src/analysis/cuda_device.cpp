@@ -10,7 +10,8 @@ bool cuda_usable() { return kernels::cuda::in_this_build() && torch::cuda::is_av
 
 std::string why_no_cuda() {
   if (!kernels::cuda::in_this_build()) {
-    return "this build of lighthouse has no CUDA kernels; build it with LIGHTHOUSE_CUDA=on, which needs nvcc and a torch "
+    return "this build of lighthouse has no CUDA kernels; build it with LIGHTHOUSE_CUDA=on, which needs nvcc and a "
+           "torch "
            "made for CUDA";
   }
   if (!torch::cuda::is_available()) {

@@ -94,8 +94,8 @@ CudaExtras measure_cuda_extras(const BenchmarkSetting& setting, const Activity& 
   free_cached_memory();
   const std::string reason = attempt([&] { measure_modes(setting, say, extras); });
   for (auto& mode : extras.modes) {
-    missing(reason, {&mode.ms.forward, &mode.ms.forward_backward, &mode.peak_bytes.forward,
-                     &mode.peak_bytes.forward_backward});
+    missing(reason,
+            {&mode.ms.forward, &mode.ms.forward_backward, &mode.peak_bytes.forward, &mode.peak_bytes.forward_backward});
   }
   free_cached_memory();
   return extras;

@@ -26,8 +26,7 @@ CudaGraph::CudaGraph(const std::function<void()>& work) : state_(std::make_uniqu
     // The stream must leave capture; that it ends badly is no news.
     try {
       state_->graph.capture_end();
-    } catch (const c10::Error&) {
-    }
+    } catch (const c10::Error&) {}
     throw;
   }
   state_->graph.capture_end();

@@ -37,9 +37,7 @@ CudaAttention layer_attention(const CudaCase& where) {
 }
 
 CudaAttention default_attention() {
-  return [](const Tensor& query, const Tensor& key, const Tensor& value) {
-    return dense_attention(query, key, value);
-  };
+  return [](const Tensor& query, const Tensor& key, const Tensor& value) { return dense_attention(query, key, value); };
 }
 
 CudaAttention flash_attention() {
