@@ -40,16 +40,18 @@ std::string Variant::name() const {
          " k=" + (top_k ? std::to_string(*top_k) : "N/64");
 }
 
-at::ScalarType dtype_of(const std::string& name) {
+at::ScalarType dtype_of(const std::string& name, bool cuda) {
   if (name == "float32") return at::kFloat;
   if (name == "bfloat16") return at::kBFloat16;
-  fail("dtype must be float32 or bfloat16", name);
+  if (name == "float16" && cuda) return at::kHalf;
+  fail(cuda ? "dtype must be float32, bfloat16 or float16" : "dtype must be float32 or bfloat16", name);
 }
 
 std::string name_of(at::ScalarType dtype) {
   if (dtype == at::kFloat) return "float32";
   if (dtype == at::kBFloat16) return "bfloat16";
-  fail("dtype must be float32 or bfloat16", c10::toString(dtype));
+  if (dtype == at::kHalf) return "float16";
+  fail("dtype must be float32, bfloat16 or float16", c10::toString(dtype));
 }
 
 Plan make_plan(const BenchmarkSetting& setting, std::vector<int64_t> lengths, const std::vector<Variant>& variants) {

@@ -42,8 +42,8 @@ struct Variant {
 /// N / 64, rounded to an even number of at least 2.
 int64_t default_top_k(int64_t num_tokens);
 
-/// "float32" or "bfloat16". Throws std::invalid_argument for others.
-at::ScalarType dtype_of(const std::string& name);
+/// "float32" or "bfloat16"; on CUDA "float16" too. Throws std::invalid_argument for others.
+at::ScalarType dtype_of(const std::string& name, bool cuda = false);
 std::string name_of(at::ScalarType dtype);
 
 /// The cases of one length.

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "analysis/cuda_device.h"
 #include "analysis/machine.h"
 #include "kernels/cpu/kernels.h"
 #include "lighthouse/attention.h"
@@ -138,10 +139,17 @@ void examine_libraries(Findings& findings) {
 
 void examine_gpu(Findings& findings) {
   const std::string driver = first_line("/proc/driver/nvidia/version");
+  const bool built = kernels::cuda::in_this_build();
+  findings.push_back({"CUDA kernels", built ? "in this build" : "not in this build", Verdict::kFine, ""});
   Finding gpu{"GPU", driver.empty() ? "none" : driver, Verdict::kFine, ""};
-  if (!driver.empty()) {
+  if (cuda_usable()) {
+    const auto facts = kernels::cuda::device_facts(0);
+    gpu.found = facts.name + ", compute capability " + std::to_string(facts.capability / 10) + "." +
+                std::to_string(facts.capability % 10) + number(", %.1f GB", facts.memory_bytes / 1e9) +
+                number(" of memory, %.1f GB of it free", facts.free_bytes / 1e9);
+  } else if (!driver.empty()) {
     gpu.verdict = Verdict::kWarning;
-    gpu.advice = "This version of Lighthouse computes on the CPU only.";
+    gpu.advice = "Not used: " + why_no_cuda() + ".";
   }
   findings.push_back(gpu);
 }

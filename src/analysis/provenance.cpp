@@ -4,6 +4,7 @@
 #include <ATen/Version.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 
 #include "analysis/machine.h"
@@ -47,6 +48,9 @@ Provenance read_provenance() {
   provenance.torch = versions.at("torch");
   // Asked now: what a build remembers is stale after the next commit.
   provenance.commit = first_line_of("git describe --always --dirty=+ 2>/dev/null");
+  // A copy of the files without .git.
+  const char* named = std::getenv("LIGHTHOUSE_COMMIT");
+  if (provenance.commit == kUnknown && named != nullptr) provenance.commit = named;
   provenance.date = utc_now();
   return provenance;
 }

@@ -6,33 +6,50 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
 
 #include "analysis/benchmark.h"
+#include "analysis/cuda_benchmark.h"
+#include "analysis/cuda_device.h"
 #include "cli/bench_charts.h"
+#include "cli/bench_json.h"
 #include "cli/bench_report.h"
 #include "cli/commands.h"
+#include "cli/cuda_bench_command.h"
+#include "cli/cuda_bench_report.h"
 #include "cli/progress.h"
 #include "io/atomic_file.h"
 
 namespace lighthouse::cli {
 namespace {
 
+const std::vector<int64_t> kCpuLengths = {4096, 8192, 16384, 32768, 65536};
+const std::vector<int64_t> kCudaLengths = {16384, 32768, 65536, 98304, 131072, 262144, 524288};
+
 struct BenchArguments {
-  std::vector<int64_t> lengths = {4096, 8192, 16384, 32768, 65536};
+  std::string device;  // empty: CUDA where there is one
+  std::vector<int64_t> lengths;
   std::vector<int64_t> num_levels = {3};
   std::vector<int64_t> pooling_factors = {4};
   std::vector<int64_t> top_ks;
   analysis::BenchmarkSetting setting;
+  // Without a value: by the device.
+  std::optional<int64_t> heads;
   std::optional<int64_t> kv_heads;
-  std::string dtype = "float32";
+  std::optional<int64_t> head_dim;
+  std::optional<std::string> dtype;
+  std::optional<std::string> rule;
+  std::string layout = "bhnd";
+  std::optional<bool> extras;
   bool no_dense = false;
   std::optional<int> threads;
   std::string json;
   std::string html;
   std::string svg;
+  std::string from;
 };
 
 /// What runs, and the time left: rewritten in place on a terminal, a line per length elsewhere.
@@ -113,29 +130,7 @@ void print(const BenchReport& report) {
   std::cout << "\n" << report::to_text(bench_stage_table(report)) << "\n" << bench_stage_legend_text() << std::endl;
 }
 
-void run_bench(const BenchArguments& arguments) {
-  BenchReport report{.provenance = {}, .setting = arguments.setting, .skipped = {}, .lengths = {}};
-  report.setting.kv_heads = arguments.kv_heads.value_or(report.setting.heads);
-  report.setting.dtype = analysis::dtype_of(arguments.dtype);
-  report.setting.dense = !arguments.no_dense;
-  if (arguments.threads && *arguments.threads < 1) {
-    throw std::invalid_argument("threads must be at least 1; got " + std::to_string(*arguments.threads));
-  }
-  const analysis::Plan plan = make_plan(report.setting, arguments.lengths, variants_of(arguments));
-  check_folder_of("--json", arguments.json);
-  check_folder_of("--html", arguments.html);
-  check_folder_of("--svg", arguments.svg);
-  if (arguments.threads) at::set_num_threads(*arguments.threads);
-  report.provenance = analysis::read_provenance();
-  report.skipped = plan.skipped;
-  for (const auto& sentence : plan.skipped) std::cerr << sentence << "\n";
-
-  BenchProgress progress(report.setting, plan);
-  for (const auto& length : plan.lengths) {
-    report.lengths.push_back(
-        measure(report.setting, length, [&](const std::string& what) { progress.activity(what); }));
-    progress.finished(report.lengths.back());
-  }
+void write_and_print(const BenchArguments& arguments, const BenchReport& report) {
   // Files first: whoever reads the tables may have left (| head).
   if (!arguments.json.empty()) io::write_file(arguments.json, bench_json(report));
   if (!arguments.html.empty()) write_bench_page(arguments.html, report);
@@ -143,18 +138,152 @@ void run_bench(const BenchArguments& arguments) {
   print(report);
 }
 
-void add_layer_options(CLI::App& command, BenchArguments& arguments) {
+void write_and_print(const BenchArguments& arguments, const CudaBenchReport& report) {
+  if (!arguments.json.empty()) io::write_file(arguments.json, cuda_json(report));
+  if (!arguments.html.empty()) write_cuda_page(arguments.html, report);
+  if (!arguments.svg.empty()) write_cuda_figures(arguments.svg, report);
+  std::cout << cuda_text(report) << std::flush;
+}
+
+/// Whether to measure on CUDA.
+bool chooses_cuda(const BenchArguments& arguments) {
+  if (arguments.device == "cpu") return false;
+  if (arguments.device.empty()) return analysis::cuda_usable();
+  if (arguments.device != "cuda") {
+    throw std::invalid_argument("device must be cpu or cuda; got " + arguments.device);
+  }
+  const std::string reason = analysis::why_no_cuda();
+  if (!reason.empty()) throw std::runtime_error("--device cuda: " + reason + ". --device cpu measures on the CPU.");
+  return true;
+}
+
+/// The selection rules to measure, causal or not.
+std::vector<bool> rules_of(const BenchArguments& arguments) {
+  const std::string rule = arguments.rule.value_or(arguments.setting.causal_selection ? "causal" : "paper");
+  if (rule != "paper" && rule != "causal" && rule != "both") {
+    throw std::invalid_argument("rule must be paper, causal or both; got " + rule);
+  }
+  if (rule == "paper" && arguments.setting.causal_selection) {
+    throw std::invalid_argument("--causal-selection and --rule must agree; got --rule paper");
+  }
+  if (rule == "both") return {false, true};
+  return {rule == "causal"};
+}
+
+std::vector<analysis::Layout> layouts_of(const std::string& layout) {
+  if (layout == "bhnd") return {analysis::Layout::kBhnd};
+  if (layout == "bnhd") return {analysis::Layout::kBnhd};
+  if (layout == "both") return {analysis::Layout::kBhnd, analysis::Layout::kBnhd};
+  throw std::invalid_argument("layout must be bhnd, bnhd or both; got " + layout);
+}
+
+analysis::BenchmarkSetting setting_of(const BenchArguments& arguments, bool cuda) {
+  analysis::BenchmarkSetting setting = arguments.setting;
+  setting.heads = arguments.heads.value_or(cuda ? 8 : 4);
+  setting.kv_heads = arguments.kv_heads.value_or(setting.heads);
+  setting.head_dim = arguments.head_dim.value_or(cuda ? 128 : 64);
+  setting.dtype = analysis::dtype_of(arguments.dtype.value_or(cuda ? "bfloat16" : "float32"), cuda);
+  setting.dense = !arguments.no_dense;
+  return setting;
+}
+
+void check_files(const BenchArguments& arguments) {
+  check_folder_of("--json", arguments.json);
+  check_folder_of("--html", arguments.html);
+  check_folder_of("--svg", arguments.svg);
+}
+
+void measure_on_cpu(const BenchArguments& arguments, const analysis::Plan& plan, BenchReport report) {
+  report.provenance = analysis::read_provenance();
+  BenchProgress progress(report.setting, plan);
+  for (const auto& length : plan.lengths) {
+    report.lengths.push_back(
+        measure(report.setting, length, [&](const std::string& what) { progress.activity(what); }));
+    progress.finished(report.lengths.back());
+  }
+  write_and_print(arguments, report);
+}
+
+/// Tables and figures of a file that --json wrote.
+void show_recorded(const BenchArguments& arguments) {
+  std::ifstream file(arguments.from, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  if (!file) throw std::runtime_error("cannot read " + arguments.from);
+  check_files(arguments);
+  std::optional<BenchReport> cpu;
+  std::optional<CudaBenchReport> cuda;
+  try {
+    const Json json = Json::parse(text);
+    if (json.at("device").contains("gpu")) {
+      cuda = cuda_from_json(text);
+    } else {
+      cpu = bench_from_json(text);
+    }
+  } catch (const std::exception& error) {
+    throw std::runtime_error("--from expects a file that lighthouse bench --json wrote; got " + arguments.from + ": " +
+                             error.what());
+  }
+  if (cuda) write_and_print(arguments, *cuda);
+  if (cpu) write_and_print(arguments, *cpu);
+}
+
+void run_bench(const BenchArguments& arguments) {
+  if (!arguments.from.empty()) {
+    show_recorded(arguments);
+    return;
+  }
+  const bool cuda = chooses_cuda(arguments);
+  analysis::BenchmarkSetting setting = setting_of(arguments, cuda);
+  const std::vector<bool> rules = rules_of(arguments);
+  const auto layouts = layouts_of(arguments.layout);
+  if (!cuda) {
+    if (rules.size() != 1) throw std::invalid_argument("--rule both is for --device cuda; on the CPU run it twice");
+    if (arguments.layout != "bhnd") {
+      throw std::invalid_argument("--layout is for --device cuda; the CPU benchmark has bhnd only");
+    }
+    if (arguments.extras.value_or(false)) throw std::invalid_argument("--extras is for --device cuda");
+  }
+  setting.causal_selection = rules == std::vector<bool>{true};
+  if (arguments.threads && *arguments.threads < 1) {
+    throw std::invalid_argument("threads must be at least 1; got " + std::to_string(*arguments.threads));
+  }
+  const bool default_lengths = arguments.lengths.empty();
+  const auto& lengths = default_lengths ? (cuda ? kCudaLengths : kCpuLengths) : arguments.lengths;
+  const analysis::Plan plan = make_plan(setting, lengths, variants_of(arguments));
+  check_files(arguments);
+  if (arguments.threads) at::set_num_threads(*arguments.threads);
+  for (const auto& sentence : plan.skipped) std::cerr << sentence << "\n";
+  if (!cuda) {
+    measure_on_cpu(arguments, plan, {.provenance = {}, .setting = setting, .skipped = plan.skipped, .lengths = {}});
+    return;
+  }
+  CudaBenchReport report;
+  report.setting = setting;
+  report.skipped = plan.skipped;
+  measure_cuda_report(report, cuda_cases(setting, plan, rules, layouts), arguments.extras.value_or(default_lengths));
+  write_and_print(arguments, report);
+}
+
+CLI::Option* add_layer_options(CLI::App& command, BenchArguments& arguments) {
   auto& setting = arguments.setting;
-  command.add_option("--n", arguments.lengths, "Sequence lengths")->capture_default_str();
+  CLI::Option* lengths =
+      command.add_option("--n", arguments.lengths, "Sequence lengths. Default: 4096 to 65536; on CUDA 16384 to 524288");
   command.add_option("--num-levels", arguments.num_levels, "Levels of the pyramid, L")->capture_default_str();
   command.add_option("--pooling-factor", arguments.pooling_factors, "Pooling factors, p")->capture_default_str();
   command.add_option("--top-k", arguments.top_ks, "Windows expanded per level, k: even. Default: N/64");
   command.add_option("--batch", setting.batch, "Sequences, B")->capture_default_str();
-  command.add_option("--heads", setting.heads, "Query heads, H")->capture_default_str();
+  command.add_option("--heads", arguments.heads, "Query heads, H. Default: 4; on CUDA 8");
   command.add_option("--kv-heads", arguments.kv_heads, "Key/value heads, K: divides H. Default: as many");
-  command.add_option("--head-dim", setting.head_dim, "Width of a head, D")->capture_default_str();
-  command.add_option("--dtype", arguments.dtype, "float32 or bfloat16")->capture_default_str();
-  command.add_flag("--causal-selection", setting.causal_selection, "Locally causal selection, not the paper's rule");
+  command.add_option("--head-dim", arguments.head_dim, "Width of a head, D. Default: 64; on CUDA 128");
+  command.add_option("--dtype", arguments.dtype,
+                     "float32 or bfloat16, on CUDA float16 too. Default: float32; on CUDA bfloat16");
+  command.add_option("--rule", arguments.rule, "Selection: paper (default), causal, or on CUDA both");
+  command.add_flag("--causal-selection", setting.causal_selection, "The same as --rule causal");
+  command
+      .add_option("--layout", arguments.layout,
+                  "Inputs on CUDA: bhnd, contiguous [B, H, N, D]; bnhd, views of [B, N, H, D]; or both")
+      ->capture_default_str();
+  return lengths;
 }
 
 }  // namespace
@@ -167,24 +296,36 @@ void add_bench_command(CLI::App& program) {
       "Every combination of lengths, levels, pooling factors and budgets is a case. Dense and Lighthouse iterations "
       "take\n"
       "turns in one run, so that ratios hold on a machine that is not quiet. The default takes some minutes on two "
-      "cores;\n"
-      "most of it is dense attention at the longest length.");
+      "cores,\n"
+      "or on a GPU; most of it is dense attention at the longest length.");
   command->footer(
       "Examples:\n"
       "  lighthouse bench\n"
       "  lighthouse bench --n 4096 16384 --json results.json --html results.html --svg figure.svg\n"
       "  lighthouse bench --n 65536 --top-k 512 1024 2048 --no-dense\n"
-      "  lighthouse bench --n 16384 --heads 32 --kv-heads 8 --head-dim 128 --dtype bfloat16 --causal-selection");
-  add_layer_options(*command, *arguments);
+      "  lighthouse bench --n 16384 --heads 32 --kv-heads 8 --head-dim 128 --dtype bfloat16 --causal-selection\n"
+      "  lighthouse bench --device cuda --rule both --layout both --json gpu.json\n"
+      "  lighthouse bench --from gpu.json --svg figure.svg");
+  CLI::Option* device =
+      command->add_option("--device", arguments->device, "cpu or cuda. Default: cuda where torch sees one");
+  CLI::Option* lengths = add_layer_options(*command, *arguments);
   command
       ->add_option("--repeats", arguments->setting.repeats,
-                   "Timed iterations; fewer of dense attention where it is slow")
+                   "Timed iterations; fewer of dense attention where it is slow, on CUDA at most 3 from N = 262144 on")
       ->capture_default_str();
   command->add_flag("--no-dense", arguments->no_dense, "Leave dense attention out: an iteration takes a minute at 64K");
+  CLI::Option* extras = command->add_flag(
+      "--extras,!--no-extras", arguments->extras,
+      "On CUDA: a CUDA graph, and 524288 tokens in deterministic mode. Default: where --n is not given");
   command->add_option("--threads", arguments->threads, "Threads to compute with. Default: torch's choice");
   command->add_option("--json", arguments->json, "Write every figure to this file");
   command->add_option("--html", arguments->html, "Write a page with tables and charts to this file");
-  command->add_option("--svg", arguments->svg, "Write the figure of times over N to this file");
+  command->add_option("--svg", arguments->svg,
+                      "Write the figure of times over N to this file; of CUDA also FILE-ratio.svg");
+  command->add_option("--from", arguments->from, "Measure nothing: show what --json wrote to this file")
+      ->excludes(device)
+      ->excludes(lengths)
+      ->excludes(extras);
   command->callback([arguments] { run_bench(*arguments); });
 }
 

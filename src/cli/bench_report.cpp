@@ -1,7 +1,6 @@
 #include "cli/bench_report.h"
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
 
 #include "cli/bench_charts.h"
 
@@ -10,8 +9,6 @@ namespace {
 
 using analysis::LayerResult;
 using analysis::LengthResult;
-using analysis::PassTimes;
-using Json = nlohmann::ordered_json;
 
 std::string number(const char* pattern, double value) {
   char text[64];
@@ -45,50 +42,6 @@ std::vector<std::string> case_row(const LengthResult& length, const LayerResult&
           megabytes(layer.peak_bytes),
           of_dense([](const auto& d) { return megabytes(d.peak_bytes); }),
           of_dense([](const auto& d) { return std::to_string(d.repeats); })};
-}
-
-Json to_json(const PassTimes& times) {
-  return {{"forward_ms", times.forward_ms}, {"forward_backward_ms", times.forward_backward_ms}};
-}
-
-Json to_json(const LengthResult& length, const LayerResult& layer) {
-  const Geometry& g = layer.geometry;
-  Json json = {{"N", length.num_tokens},
-               {"S", g.retained_length()},
-               {"num_levels", g.num_levels()},
-               {"pooling_factor", g.pooling_factor()},
-               {"top_k", g.top_k()},
-               {"num_tiles", g.num_tiles()},
-               {"layer", to_json(layer.layer)},
-               {"inner", to_json(layer.inner)},
-               {"beside_ms", layer.beside_ms},
-               {"beside_over_inner", layer.beside_ms / layer.inner.forward_backward_ms},
-               {"peak_bytes", layer.peak_bytes}};
-  if (length.dense) {
-    const PassTimes& dense = length.dense->times;
-    json["dense"] = to_json(dense);
-    json["dense"]["repeats"] = length.dense->repeats;
-    json["dense"]["peak_bytes"] = length.dense->peak_bytes;
-    json["dense_over_layer"] = {{"forward", dense.forward_ms / layer.layer.forward_ms},
-                                {"forward_backward", dense.forward_backward_ms / layer.layer.forward_backward_ms}};
-  }
-  json["copy_bytes_per_second"] = layer.copy_bytes_per_second;
-  for (const auto& stage : layer.stages) {
-    json["stages"].push_back(
-        {{"name", stage.name}, {"ms", stage.ms}, {"bytes", stage.bytes}, {"floor_ms", stage.floor_ms}});
-  }
-  return json;
-}
-
-Json to_json(const analysis::BenchmarkSetting& setting) {
-  return {{"batch", setting.batch},
-          {"heads", setting.heads},
-          {"kv_heads", setting.kv_heads},
-          {"head_dim", setting.head_dim},
-          {"dtype", analysis::name_of(setting.dtype)},
-          {"causal_selection", setting.causal_selection},
-          {"repeats", setting.repeats},
-          {"dense", setting.dense}};
 }
 
 }  // namespace
@@ -145,22 +98,6 @@ std::string bench_stage_legend_text() {
          "read "
          "and write at the speed of a large copy in the same run; that copy runs before every stage and leaves nothing "
          "of it in the caches.";
-}
-
-std::string bench_json(const BenchReport& report) {
-  const auto& e = report.provenance;
-  Json json = {{"lighthouse", e.lighthouse},
-               {"torch", e.torch},
-               {"commit", e.commit},
-               {"date", e.date},
-               {"device", {{"cpu", e.cpu}, {"threads", e.threads}, {"instruction_set", e.instruction_set}}},
-               {"setting", to_json(report.setting)},
-               {"skipped", report.skipped},
-               {"results", Json::array()}};
-  for (const auto& length : report.lengths) {
-    for (const auto& layer : length.layers) json["results"].push_back(to_json(length, layer));
-  }
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 void write_bench_page(const std::filesystem::path& path, const BenchReport& report) {

@@ -31,6 +31,8 @@ std::string bench_stage_legend_text();
 
 /// Every figure, with machine, versions and setting.
 std::string bench_json(const BenchReport& report);
+/// Throws nlohmann::json::exception or std::invalid_argument where the text is not what bench_json() wrote.
+BenchReport bench_from_json(const std::string& text);
 
 void write_bench_page(const std::filesystem::path& path, const BenchReport& report);
 

@@ -193,7 +193,7 @@ def test_benchmarks(tmp_path):
 
     files = {name: tmp_path / f"bench.{name}" for name in ("json", "html", "svg")}
     outputs = [part for name, path in files.items() for part in (f"--{name}", str(path))]
-    done = program("bench", "--n", "512", "1024", "--top-k", "16", "400", "--heads", "2", "--kv-heads", "1",
+    done = program("bench", "--device", "cpu", "--n", "512", "1024", "--top-k", "16", "400", "--heads", "2", "--kv-heads", "1",
                    "--head-dim", "16", "--repeats", "2", *outputs)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "gather backward" in done.stdout and "k=400: skipped" in done.stderr and "left" in done.stderr
@@ -214,12 +214,45 @@ def test_benchmarks(tmp_path):
         (["--dtype", "float16"], "dtype must be float32 or bfloat16; got float16"),
         (["--threads", "0"], "threads must be at least 1; got 0"),
         (["--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
+        (["--rule", "mine"], "rule must be paper, causal or both; got mine"),
+        (["--rule", "paper", "--causal-selection"], "--causal-selection and --rule must agree; got --rule paper"),
+        (["--layout", "bdhn"], "layout must be bhnd, bnhd or both; got bdhn"),
+        (["--rule", "both"], "--rule both is for --device cuda"),
+        (["--layout", "bnhd"], "--layout is for --device cuda"),
+        (["--extras"], "--extras is for --device cuda"),
     ],
 )
 def test_wrong_benchmarks_fail_before_they_run(arguments, words):
     assert "Example" in program("bench", "--help").stdout
-    failed = program("bench", *arguments)
+    failed = program("bench", "--device", "cpu", *arguments)
     assert failed.returncode == 1 and words in failed.stderr and len(failed.stderr.splitlines()) == 1
+
+
+def test_benchmarks_on_a_gpu_that_is_not_there():
+    failed = program("bench", "--device", "tpu")
+    assert failed.returncode == 1 and "device must be cpu or cuda; got tpu" in failed.stderr
+    if "compute capability" in program("doctor").stdout:
+        pytest.skip("there is a GPU")
+    failed = program("bench", "--device", "cuda")
+    assert failed.returncode == 1 and len(failed.stderr.splitlines()) == 1
+    assert "LIGHTHOUSE_CUDA=on" in failed.stderr or "nvidia-smi" in failed.stderr
+
+
+def test_recorded_benchmarks(tmp_path):
+    """--from: the tables again, and files; of what was recorded here, and of files that are no such thing."""
+    recorded = ROOT / "bench" / "results" / "attention-cpu.json"
+    copy, svg = tmp_path / "copy.json", tmp_path / "figure.svg"
+    shown = program("bench", "--from", str(recorded), "--json", str(copy), "--svg", str(svg))
+    assert shown.returncode == 0 and "gather backward" in shown.stdout and "27.1x" in shown.stdout
+    assert copy.read_text(encoding="utf-8") == recorded.read_text(encoding="utf-8")
+    assert "× at 64K" in svg.read_text(encoding="utf-8")
+    wrong = tmp_path / "wrong.json"
+    for text, words in (("{}", "wrote; got"), ("no json", "wrote; got"), ('{"device": {"gpu": 1}}', "wrote; got")):
+        wrong.write_text(text, encoding="utf-8")
+        failed = program("bench", "--from", str(wrong))
+        assert failed.returncode == 1 and words in failed.stderr and len(failed.stderr.splitlines()) == 1
+    assert "cannot read" in program("bench", "--from", str(tmp_path / "none.json")).stderr
+    assert program("bench", "--from", str(recorded), "--n", "512").returncode == 2
 
 
 def configuration_keys() -> list[str]:

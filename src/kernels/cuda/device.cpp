@@ -26,4 +26,19 @@ int compute_capability(int device) {
   return slot;
 }
 
+bool in_this_build() { return true; }
+
+DeviceFacts device_facts(int device) {
+  cudaDeviceProp properties;
+  int current = 0;
+  if (cudaGetDevice(&current) != cudaSuccess || cudaGetDeviceProperties(&properties, device) != cudaSuccess) return {};
+  size_t free = 0;
+  size_t total = 0;
+  cudaSetDevice(device);
+  const bool known = cudaMemGetInfo(&free, &total) == cudaSuccess;
+  cudaSetDevice(current);
+  if (!known) total = properties.totalGlobalMem;
+  return {properties.name, compute_capability(device), static_cast<double>(total), static_cast<double>(free)};
+}
+
 }  // namespace lighthouse::kernels::cuda
