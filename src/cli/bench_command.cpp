@@ -43,7 +43,8 @@ struct BenchArguments {
   std::optional<std::string> dtype;
   std::optional<std::string> rule;
   std::string layout = "bhnd";
-  std::optional<bool> extras;
+  bool extras = false;
+  bool no_extras = false;
   bool no_dense = false;
   std::optional<int> threads;
   std::string json;
@@ -241,7 +242,7 @@ void run_bench(const BenchArguments& arguments) {
     if (arguments.layout != "bhnd") {
       throw std::invalid_argument("--layout is for --device cuda; the CPU benchmark has bhnd only");
     }
-    if (arguments.extras.value_or(false)) throw std::invalid_argument("--extras is for --device cuda");
+    if (arguments.extras) throw std::invalid_argument("--extras is for --device cuda");
   }
   setting.causal_selection = rules == std::vector<bool>{true};
   if (arguments.threads && *arguments.threads < 1) {
@@ -260,7 +261,8 @@ void run_bench(const BenchArguments& arguments) {
   CudaBenchReport report;
   report.setting = setting;
   report.skipped = plan.skipped;
-  measure_cuda_report(report, cuda_cases(setting, plan, rules, layouts), arguments.extras.value_or(default_lengths));
+  const bool extras = arguments.extras || (default_lengths && !arguments.no_extras);
+  measure_cuda_report(report, cuda_cases(setting, plan, rules, layouts), extras);
   write_and_print(arguments, report);
 }
 
@@ -314,9 +316,11 @@ void add_bench_command(CLI::App& program) {
                    "Timed iterations; fewer of dense attention where it is slow, on CUDA at most 3 from N = 262144 on")
       ->capture_default_str();
   command->add_flag("--no-dense", arguments->no_dense, "Leave dense attention out: an iteration takes a minute at 64K");
+  // Two flags: CLI11 2.1 makes an optional<bool> false where its flag is not given.
   CLI::Option* extras = command->add_flag(
-      "--extras,!--no-extras", arguments->extras,
+      "--extras", arguments->extras,
       "On CUDA: a CUDA graph, and 524288 tokens in deterministic mode. Default: where --n is not given");
+  CLI::Option* no_extras = command->add_flag("--no-extras", arguments->no_extras, "Leave these out")->excludes(extras);
   command->add_option("--threads", arguments->threads, "Threads to compute with. Default: torch's choice");
   command->add_option("--json", arguments->json, "Write every figure to this file");
   command->add_option("--html", arguments->html, "Write a page with tables and charts to this file");
@@ -325,7 +329,8 @@ void add_bench_command(CLI::App& program) {
   command->add_option("--from", arguments->from, "Measure nothing: show what --json wrote to this file")
       ->excludes(device)
       ->excludes(lengths)
-      ->excludes(extras);
+      ->excludes(extras)
+      ->excludes(no_extras);
   command->callback([arguments] { run_bench(*arguments); });
 }
 

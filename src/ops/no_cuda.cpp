@@ -15,7 +15,8 @@ void not_in_this_build(const c10::OperatorHandle& op, torch::jit::Stack*) {
 }  // namespace
 
 TORCH_LIBRARY_IMPL(lighthouse, CUDA, m) {
-  for (const char* name : {"select", "gather", "gather_backward", "scatter", "scatter_backward", "entries", "writes"}) {
+  for (const char* name : {"select", "select_windows", "rotary", "rotary_score", "gather", "gather_backward", "scatter",
+                           "scatter_backward", "entries", "writes"}) {
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&not_in_this_build>());
   }
 }

@@ -100,3 +100,12 @@ def test_saves_only_short_tensors():
         lighthouse.attention(q, k, v, num_levels=3, pooling_factor=4, top_k=16)
     retained = lighthouse.retained_length(4096, num_levels=3, pooling_factor=4, top_k=16)
     assert max(saved) <= 2 * retained * 16
+
+
+def test_every_operator_of_the_cpu_answers_on_cuda():
+    """By a kernel, or where the build has none by an error that says so."""
+    names = {name for name in torch._C._dispatch_get_all_op_names() if name.startswith("lighthouse::")}
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
+    on_cpu = {name for name in names if has(name, "CPU")}
+    assert len(on_cpu) >= 10
+    assert {name for name in on_cpu if not has(name, "CUDA")} == set()
