@@ -70,7 +70,8 @@ LineChart cuda_times_chart(const CudaBenchReport& report) {
   LineChart chart = chart_over_length(report, results, "Time of one attention layer, forward and backward");
   chart.y_scale = report::Scale::kLog;
   chart.y_format = report::short_duration;
-  add_line(chart, results, "dense attention", kDenseColor, false, [](const auto& r) { return r.dense.forward_backward; });
+  add_line(chart, results, "dense attention", kDenseColor, false,
+           [](const auto& r) { return r.dense.forward_backward; });
   add_line(chart, results, "dense, FlashAttention-2", kFlashColor, false,
            [](const auto& r) { return r.flash.forward_backward; });
   add_line(chart, results, "Lighthouse, whole layer", kLighthouseColor, false,
@@ -90,7 +91,8 @@ LineChart cuda_ratio_chart(const CudaBenchReport& report) {
   for (const auto& [name, pass] : {std::pair{"forward and backward", &analysis::PassFigures::forward_backward},
                                    std::pair{"forward", &analysis::PassFigures::forward}}) {
     const auto member = pass;
-    add_line(chart, results, name, color, false, [&](const auto& r) { return ratio(r.dense.*member, r.layer.*member); });
+    add_line(chart, results, name, color, false,
+             [&](const auto& r) { return ratio(r.dense.*member, r.layer.*member); });
     add_line(chart, results, std::string("limit, ") + name, color, true,
              [&](const auto& r) { return ratio(r.dense.*member, limit_of(report.setting, r).*member); });
     color = kFlashColor;

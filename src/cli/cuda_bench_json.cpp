@@ -106,9 +106,8 @@ Json to_json(const analysis::CudaExtras& extras) {
   Json modes = to_json(extras.long_case);
   modes["modes"] = Json::array();
   for (const auto& mode : extras.modes) {
-    modes["modes"].push_back({{"deterministic", mode.deterministic},
-                              {"ms", to_json(mode.ms)},
-                              {"peak_bytes", to_json(mode.peak_bytes)}});
+    modes["modes"].push_back(
+        {{"deterministic", mode.deterministic}, {"ms", to_json(mode.ms)}, {"peak_bytes", to_json(mode.peak_bytes)}});
   }
   return {{"cuda_graph", graph}, {"deterministic", modes}};
 }

@@ -43,12 +43,9 @@ const Row kCaseHeader = {"N", "S", "L", "p", "k", "rule", "layout"};
 
 Row case_cells(const analysis::CudaCase& where) {
   const Geometry g = where.geometry();
-  return {std::to_string(g.num_tokens()),
-          std::to_string(g.retained_length()),
-          std::to_string(g.num_levels()),
-          std::to_string(g.pooling_factor()),
-          std::to_string(g.top_k()),
-          where.causal_selection ? "causal" : "paper",
+  return {std::to_string(g.num_tokens()), std::to_string(g.retained_length()),
+          std::to_string(g.num_levels()), std::to_string(g.pooling_factor()),
+          std::to_string(g.top_k()),      where.causal_selection ? "causal" : "paper",
           name_of(where.layout)};
 }
 
@@ -63,20 +60,18 @@ report::Table times_table(const CudaBenchReport& report, Member pass) {
                       {}};
   for (const auto& r : report.results) {
     const Figure limit = limit_of(report.setting, r).*pass;
-    table.rows.push_back(
-        joined(case_cells(r.where),
-               {ms_text(r.layer.*pass), ms_text(r.inner.*pass), ms_text(r.dense.*pass), ms_text(r.flash.*pass),
-                ms_text(limit), with("%.1fx", ratio(r.dense.*pass, r.layer.*pass)),
-                with("%.1fx", ratio(r.dense.*pass, limit)), with("%.1f%%", ratio(limit, r.layer.*pass), 0.01),
-                std::to_string(r.repeats)}));
+    table.rows.push_back(joined(
+        case_cells(r.where),
+        {ms_text(r.layer.*pass), ms_text(r.inner.*pass), ms_text(r.dense.*pass), ms_text(r.flash.*pass), ms_text(limit),
+         with("%.1fx", ratio(r.dense.*pass, r.layer.*pass)), with("%.1fx", ratio(r.dense.*pass, limit)),
+         with("%.1f%%", ratio(limit, r.layer.*pass), 0.01), std::to_string(r.repeats)}));
   }
   return table;
 }
 
 report::Table rates_table(const CudaBenchReport& report) {
-  report::Table table{joined(kCaseHeader, {"fwd: layer", "inner", "dense", "FA2", "fwd+bwd: layer", "inner", "dense",
-                                           "FA2"}),
-                      {}};
+  report::Table table{
+      joined(kCaseHeader, {"fwd: layer", "inner", "dense", "FA2", "fwd+bwd: layer", "inner", "dense", "FA2"}), {}};
   for (const auto& r : report.results) {
     const Geometry g = r.where.geometry();
     const auto of = [&](const PassFigures& ms, int64_t rows) { return rates(report.setting, rows, ms); };
@@ -94,10 +89,10 @@ report::Table rates_table(const CudaBenchReport& report) {
 report::Table memory_table(const CudaBenchReport& report) {
   report::Table table{joined(kCaseHeader, {"fwd: layer", "dense", "fwd+bwd: layer", "dense"}), {}};
   for (const auto& r : report.results) {
-    table.rows.push_back(joined(
-        case_cells(r.where), {gigabytes(r.layer_peak_bytes.forward), gigabytes(r.dense_peak_bytes.forward),
-                              gigabytes(r.layer_peak_bytes.forward_backward),
-                              gigabytes(r.dense_peak_bytes.forward_backward)}));
+    table.rows.push_back(
+        joined(case_cells(r.where),
+               {gigabytes(r.layer_peak_bytes.forward), gigabytes(r.dense_peak_bytes.forward),
+                gigabytes(r.layer_peak_bytes.forward_backward), gigabytes(r.dense_peak_bytes.forward_backward)}));
   }
   return table;
 }
