@@ -22,6 +22,8 @@ def main() -> int:
     arguments = parser.parse_args()
     total = failures = skips = random_cases = 0
     for build in arguments.builds:
+        if not (build / "results").is_dir():
+            continue  # a part that this machine skipped, as was said
         print(f"\n{build.name}:")
         log = build / "Testing" / "Temporary" / "LastTest.log"
         text = log.read_text(errors="replace") if log.exists() else ""
@@ -31,7 +33,8 @@ def main() -> int:
             total, failures, skips = total + tests, failures + failed, skips + skipped
             print(f"  {report.stem:<24} {tests:5d} tests" + (f", {failed} failed" if failed else ""))
         random_cases += cases
-        print(f"  {cases} random property cases")
+        if cases:
+            print(f"  {cases} random property cases")
     print(f"\n{random_cases} random property cases in all; {arguments.seconds // 60} min {arguments.seconds % 60} s "
           "with building")  # fmt: skip
     print(f"{total - failures - skips} passed, {failures} failed" + (f", {skips} skipped" if skips else ""))

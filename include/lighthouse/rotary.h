@@ -19,8 +19,8 @@ struct Rotated {
   WindowScores scores;  ///< Of the rotated vectors as they are stored: what select() would find in them.
 };
 
-/// Rotates by the angles whose cosines and sines are `cos` and `sin`, float32 [N, D/2] each. Computed in float32 (float64
-/// for float64 inputs), rounded once. Differentiable in query and key. Any strides; D must be even.
+/// Rotates by the angles whose cosines and sines are `cos` and `sin`, float32 [N, D/2] each. Computed in float32
+/// (float64 for float64 inputs), rounded once. Differentiable in query and key. Any strides; D must be even.
 std::pair<at::Tensor, at::Tensor> rotary(const at::Tensor& query, const at::Tensor& key, const at::Tensor& cos,
                                          const at::Tensor& sin);
 

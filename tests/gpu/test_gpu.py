@@ -172,7 +172,7 @@ def test_rotary():
                                lighthouse.select(w, k2, **options).nodes) or dim not in (16, 32, 64, 128, 256)  # fmt: skip
 
 
-def test_rotary_layer_and_gradients():
+def test_layer_with_rotary_scores():
     q, k, v = (torch.randn(1, 5000, h, 64, dtype=torch.bfloat16, device="cuda").transpose(1, 2).requires_grad_() for h in (4, 2, 2))
     cos, sin = angles(5000, 64)
     options = dict(top_k=64, causal_selection=True)
@@ -373,7 +373,9 @@ def main() -> int:
         lines.append(f"{outcome}  {name} ({time.time() - start:.1f} s)")
     print("\n" + "\n".join(lines))
     print(f"{len(lines) - failed} passed, {failed} failed on {torch.cuda.get_device_name()}, torch {torch.__version__}")
-    return 1 if failed else 0
+    if not lines:
+        print(f"no test is named like {' or '.join(wanted)}; there are {', '.join(name for name, _ in tests)}")
+    return 1 if failed or not lines else 0
 
 
 if __name__ == "__main__":

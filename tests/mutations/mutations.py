@@ -14,6 +14,7 @@ REDUCE = "src/kernels/cpu/simd/window_reduce.cpp"
 BROADCAST = "src/kernels/cpu/simd/window_broadcast.cpp"
 ROW_MATH = "src/kernels/cpu/simd/row_math.h"
 CPU = "src/ops/cpu.cpp"
+KERNEL_ARGUMENTS = "src/ops/kernel_arguments.cpp"
 AUTOGRAD = "src/ops/autograd.cpp"
 ATTENTION = "src/ops/attention.cpp"
 
@@ -165,7 +166,7 @@ MUTATIONS = [
     ),
     # ---- operators ----
     mutation(
-        "strides-of-the-last-dimension", "inputs whose last dimension is not contiguous are read as if it were", CPU,
+        "strides-of-the-last-dimension", "inputs whose last dimension is not contiguous are read as if it were", KERNEL_ARGUMENTS,
         ("tensor.stride(-1) == 1 || tensor.size(-1) == 1 ? tensor : tensor.contiguous();", "tensor;"),
     ),
     mutation(

@@ -51,8 +51,7 @@ Status list_entries(const ListParameters& parameters, Stream stream) {
   const int64_t items = int64_t{l.pyramid.num_nodes} + l.pyramid.num_tokens - l.pyramid.tail_begin;
   if (items == 0 || l.trees == 0) return nullptr;
   constexpr int kThreads = 256;
-  const dim3 grid(static_cast<unsigned>(ceil_div(items, kThreads)),
-                  static_cast<unsigned>(std::min(l.trees, 65535)));
+  const dim3 grid(static_cast<unsigned>(ceil_div(items, kThreads)), static_cast<unsigned>(std::min(l.trees, 65535)));
   list_kernel<<<grid, kThreads, 0, stream_of(stream)>>>(l);
   return last_status();
 }

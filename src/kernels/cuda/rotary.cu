@@ -44,8 +44,8 @@ __device__ void load_angles(const float* address, float (&values)[kWidth]) {
   }
 }
 
-/// The rows of one head that a team rotates: tokens tokens[r], of which those that are `stored` are written. With kScores
-/// also their norms.
+/// The rows of one head that a team rotates: tokens tokens[r], of which those that are `stored` are written. With
+/// kScores also their norms.
 template <typename T, int kWidth, bool kScores>
 __device__ void rotate(const RotaryLaunch& s, const T* from, int64_t from_stride, T* to, int64_t to_stride,
                        const int (&tokens)[kRows], const bool (&stored)[kRows], float (&norm)[kRows]) {
@@ -75,7 +75,8 @@ __device__ void rotate(const RotaryLaunch& s, const T* from, int64_t from_stride
         first[r].values[i] = narrow<T>(x * cosine - y * sine);
         second[r].values[i] = narrow<T>(y * cosine + x * sine);
         // Of the values as they are stored: what the score kernel would read.
-        const auto a = static_cast<float>(widen(first[r].values[i])), b = static_cast<float>(widen(second[r].values[i]));
+        const auto a = static_cast<float>(widen(first[r].values[i])),
+                   b = static_cast<float>(widen(second[r].values[i]));
         first_square += a * a;
         second_square += b * b;
       }

@@ -82,8 +82,8 @@ __global__ void score_kernel(const __grid_constant__ ScoreLaunch s) {
       const T* const row = first + static_cast<int64_t>(window) * p.pooling_factor * rows.stride_row;
       float best = NAN;
       for (int head = 0; head < heads; ++head) {
-        best = fmaxf(best, largest_norm<T, kWidth>(row + head * rows.stride_head, rows.stride_row, p.pooling_factor,
-                                                   s.pieces));
+        best = fmaxf(
+            best, largest_norm<T, kWidth>(row + head * rows.stride_head, rows.stride_row, p.pooling_factor, s.pieces));
       }
       maxima.add(window, best);
     }
@@ -133,8 +133,8 @@ Status score(const ScoreParameters& parameters, Stream stream) {
   s.key_scores = parameters.key_scores;
   return for_type(parameters.scalar_type, [&](auto* type) -> Status {
     using T = std::remove_pointer_t<decltype(type)>;
-    const bool wide = fits_pieces(s.query, parameters.head_dim, sizeof(T)) &&
-                      fits_pieces(s.key, parameters.head_dim, sizeof(T));
+    const bool wide =
+        fits_pieces(s.query, parameters.head_dim, sizeof(T)) && fits_pieces(s.key, parameters.head_dim, sizeof(T));
     s.pieces = static_cast<int>(wide ? parameters.head_dim / kWide<T> : parameters.head_dim);
     const int lanes = team_size(s.pieces);
     const dim3 block(lanes, 256 / lanes);
@@ -159,9 +159,8 @@ Status pool_scores(const PoolScoresParameters& parameters, Stream stream) {
   const TokenScores& tokens = parameters.tokens;
   const bool by_fours = tokens.stride_token == 1 && p.pooling_factor % 4 == 0 && tokens.stride_head % 4 == 0 &&
                         tokens.stride_batch % 4 == 0 && reinterpret_cast<uintptr_t>(tokens.data) % 16 == 0;
-  pool_scores_kernel<<<grid, kThreads, 0, stream_of(stream)>>>(p, tokens, static_cast<int>(trees),
-                                                               static_cast<int>(parameters.kv_heads), by_fours,
-                                                               parameters.window_scores);
+  pool_scores_kernel<<<grid, kThreads, 0, stream_of(stream)>>>(
+      p, tokens, static_cast<int>(trees), static_cast<int>(parameters.kv_heads), by_fours, parameters.window_scores);
   return last_status();
 }
 

@@ -1,8 +1,8 @@
 // The cascade (docs/ALGORITHM.md, 4 and 4b), a block of threads to a tile.
 //
 // A level's best candidates are found by a radix select: the bits of the score that the last one chosen has, eight at a
-// time from the top, by counting; then all above it are taken, and of its equals the first ones. Counting is in integers,
-// so nothing depends on the order of threads.
+// time from the top, by counting; then all above it are taken, and of its equals the first ones. Counting is in
+// integers, so nothing depends on the order of threads.
 //
 // The words of the tree hold what is known on the way: flags while levels are chosen, then the sizes of subtrees, then
 // ranks. Beside them there is a list of the windows that a level expands, in order.
@@ -127,9 +127,8 @@ class TileSelector {
     });
     const Node for_keys = kExpanded | (s_.causal_selection ? 0 : kChildrenWrite);
     const float* const key_scores = key_scores_ + p_.node_offset[level];
-    take_best(level, candidates, for_keys, [&](int window) {
-      return (node(level, window) & kExpanded) == 0 ? order_of(key_scores[window]) : 0U;
-    });
+    take_best(level, candidates, for_keys,
+              [&](int window) { return (node(level, window) & kExpanded) == 0 ? order_of(key_scores[window]) : 0U; });
   }
 
   /// Marks the tile_budget / 2 candidates of the highest order, or all that are eligible if they are fewer.
@@ -239,8 +238,7 @@ class TileSelector {
   /// Puts the size of each retained entry's subtree where its rank will stand.
   __device__ void measure_subtrees() {
     for (int level = 1; level < p_.num_levels; ++level) {
-      const int candidates =
-          level == p_.num_levels - 1 ? end_ - begin_ : counts_[level + 1] * p_.pooling_factor;
+      const int candidates = level == p_.num_levels - 1 ? end_ - begin_ : counts_[level + 1] * p_.pooling_factor;
       for (int i = threadIdx.x; i < candidates; i += kThreads) {
         const int window = window_of(level, i);
         Node& word = node(level, window);

@@ -1,5 +1,5 @@
-// Window-broadcast: one row per token, the weighted sum of the retained entries whose span holds it, coarse to fine. Every
-// token's row is written once.
+// Window-broadcast: one row per token, the weighted sum of the retained entries whose span holds it, coarse to fine.
+// Every token's row is written once.
 #include "kernels/cuda/window_launch.cuh"
 
 namespace lighthouse::kernels::cuda {
@@ -47,7 +47,8 @@ class Broadcast : Walk<T, kWidth, kSpan> {
     Node before = words[0];
     Node current = words[1];
     P row = read_entry(this->entry_word(current, before));
-    // Rolled: unrolled, it takes twice the registers. The next block's row is on its way while this one's tokens are stored.
+    // Rolled: unrolled, it takes twice the registers. The next block's row is on its way while this one's tokens are
+    // stored.
 #pragma unroll 1
     for (int c = 0; c < kP; ++c) {
       Node next = kNotRetained;
@@ -82,7 +83,8 @@ class Broadcast : Walk<T, kWidth, kSpan> {
 
   __device__ static bool has_own(Node word) { return word != kNotRetained && (word & kExpanded) != 0; }
 
-  /// The same for any number of levels and any pooling factor: partial sums, renewed from the coarsest level that changes.
+  /// The same for any number of levels and any pooling factor: partial sums, renewed from the coarsest level that
+  /// changes.
   __device__ void walk_any(int group) const {
     const SmallPyramid& p = this->pyramid();
     S sums[SmallPyramid::kMaxLevels + 1];
@@ -129,16 +131,16 @@ class Broadcast : Walk<T, kWidth, kSpan> {
   }
 };
 
-/// Small blocks of narrow pieces. A warp then has one walk, so that its branches do not part its lanes; a block gives its
-/// place to the next as soon as two warps are done; and 64 registers a thread are enough, for half of the chip's threads.
-/// Measured at 98,304 tokens on an H100, against 16-byte pieces in blocks of 256: 1.19 times the floor in place of 1.37.
+/// Small blocks of narrow pieces. A warp then has one walk, so that its branches do not part its lanes; a block gives
+/// its place to the next as soon as two warps are done; and 64 registers a thread are enough, for half of the chip's
+/// threads. Measured at 98,304 tokens on an H100, against 16-byte pieces in blocks of 256: 1.19 times the floor in
+/// place of 1.37.
 constexpr int kPieceBytes = 8;
 constexpr int kThreads = 64;
 constexpr int kBlocks = 16;  // per multiprocessor
 
 template <typename T, int kWidth, Span kSpan, int kP, int kL>
-__global__ void __launch_bounds__(kThreads, kBlocks)
-    broadcast_kernel(const __grid_constant__ WindowLaunch w) {
+__global__ void __launch_bounds__(kThreads, kBlocks) broadcast_kernel(const __grid_constant__ WindowLaunch w) {
   for_each_walk<kWidth>(w, [&](int group, int batch, int head, int element) {
     Broadcast<T, kWidth, kSpan, kP, kL>(w, head_rows<T>(w, batch, head), element).run(group);
   });

@@ -1,9 +1,9 @@
 // What window-reduce and window-broadcast share: parameters, the walk's coordinates, the choice of a kernel.
 //
-// A level's spans tile the sequence, whichever the span: entry i of a level of length n pools tokens [i n, (i + 1) n) and
-// writes to [(i + 1) n - 1, (i + 2) n - 1). With t = token + 1 for the write range, and t = token for the window, the
-// span is the i'th, or (i + 1)'th, block of n in t. So both are one walk over blocks of t, from the coarsest level down,
-// in which entry = block - kShift and token = t - kShift.
+// A level's spans tile the sequence, whichever the span: entry i of a level of length n pools tokens [i n, (i + 1) n)
+// and writes to [(i + 1) n - 1, (i + 2) n - 1). With t = token + 1 for the write range, and t = token for the window,
+// the span is the i'th, or (i + 1)'th, block of n in t. So both are one walk over blocks of t, from the coarsest level
+// down, in which entry = block - kShift and token = t - kShift.
 #pragma once
 
 #include <algorithm>
@@ -138,8 +138,8 @@ __device__ void for_each_walk(const WindowLaunch& w, const Body& body) {
   }
 }
 
-/// Fills a launch and makes it with the kernel for the element type, the piece's width, the span, and p and L where there
-/// is one for them (else kP = kL = 0). A kernel says how many tokens a walk is over.
+/// Fills a launch and makes it with the kernel for the element type, the piece's width, the span, and p and L where
+/// there is one for them (else kP = kL = 0). A kernel says how many tokens a walk is over.
 template <int kPieceBytes, int kThreads, template <typename T, int kWidth, Span kSpan, int kP, int kL> typename Kernel>
 Status launch_window_kernel(const WindowParameters& common, const WindowArrays& arrays, Stream stream) {
   WindowLaunch w{};

@@ -119,8 +119,7 @@ constexpr int kThreads = 64;
 constexpr int kBlocks = 10;  // per multiprocessor
 
 template <typename T, int kWidth, Span kSpan, int kP, int kL>
-__global__ void __launch_bounds__(kThreads, kBlocks)
-    reduce_kernel(const __grid_constant__ WindowLaunch w) {
+__global__ void __launch_bounds__(kThreads, kBlocks) reduce_kernel(const __grid_constant__ WindowLaunch w) {
   for_each_walk<kWidth>(w, [&](int group, int batch, int head, int element) {
     Reduce<T, kWidth, kSpan, kP, kL>(w, head_rows<T>(w, batch, head), element).run(group);
   });
