@@ -2,7 +2,7 @@
 
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/cuda/CUDAGraph.h>
-#include <c10/cuda/CUDAGuard.h>
+#include <c10/core/StreamGuard.h>
 
 namespace lighthouse::analysis {
 
@@ -14,8 +14,10 @@ CudaGraph::CudaGraph(const std::function<void()>& work) : state_(std::make_uniqu
   constexpr int kWarmUps = 3;
   const c10::DeviceIndex device = at::accelerator::getDeviceIndex();
   at::accelerator::synchronizeDevice(device);
-  // The default stream cannot be captured.
-  const c10::cuda::CUDAStreamGuard guard(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device));
+  // The default stream cannot be captured. By torch's general interface: CUDA's own would link a second CUDA runtime
+  // into the program.
+  const c10::impl::VirtualGuardImpl streams(at::kCUDA);
+  const c10::StreamGuard guard(streams.getStreamFromGlobalPool(c10::Device(at::kCUDA, device)));
   for (int i = 0; i < kWarmUps; ++i) work();
   at::accelerator::synchronizeDevice(device);
   at::getDeviceAllocator(at::kCUDA)->emptyCache();
