@@ -46,11 +46,11 @@ Provenance read_provenance() {
   provenance.instruction_set = at::get_cpu_capability();
   provenance.lighthouse = versions.at("lighthouse");
   provenance.torch = versions.at("torch");
-  // Asked now: what a build remembers is stale after the next commit.
-  provenance.commit = first_line_of("git describe --always --dirty=+ 2>/dev/null");
-  // A copy of the files without .git.
+  // Named by whoever runs a copy of the files, whose .git is missing or another's. Otherwise asked now: what a build
+  // remembers is stale after the next commit.
   const char* named = std::getenv("LIGHTHOUSE_COMMIT");
-  if (provenance.commit == kUnknown && named != nullptr) provenance.commit = named;
+  provenance.commit =
+      named != nullptr ? std::string(named) : first_line_of("git describe --always --dirty=+ 2>/dev/null");
   provenance.date = utc_now();
   return provenance;
 }

@@ -11,8 +11,8 @@ struct Provenance {
   std::string instruction_set;  ///< That torch's kernels use: "AVX2", "AVX512", "DEFAULT".
   std::string lighthouse;       ///< Version.
   std::string torch;            ///< Version.
-  std::string commit;  ///< Of the checkout that is the current directory; "+" where files differ from it. Without one:
-                       ///< the environment's LIGHTHOUSE_COMMIT.
+  std::string commit;  ///< The environment's LIGHTHOUSE_COMMIT; without it, of the checkout that is the current
+                       ///< directory, "+" where files differ from it.
   std::string date;    ///< ISO 8601, UTC.
 };
 
