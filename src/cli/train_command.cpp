@@ -34,7 +34,8 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
             << corpus.training_sequences() << " training and " << corpus.validation_sequences()
             << " held-out sequences of " << config.data.context_length << " tokens\n"
             << "model: " << report::short_number(static_cast<double>(model::num_parameters(*trainer.decoder())))
-            << " parameters, " << config.model.num_hidden_layers << " layers\n";
+            << " parameters, " << config.model.num_hidden_layers << " layers\n"
+            << "on: " << train::describe(trainer.plan(), config) << "\n";
   for (const auto& stage : config.stages) {
     std::cout << "stage " << stage.name << ": " << stage.steps << " steps of " << config.tokens_per_step()
               << " tokens, ";
@@ -74,7 +75,7 @@ std::optional<train::Checkpoint> resume(const TrainArguments& arguments, const t
   }
   trainer.restore(*checkpoint, "the checkpoint of step " + std::to_string(checkpoint->position.step),
                   arguments.allow_changes);
-  const std::string differences = train::describe_differences(checkpoint->environment, train::environment());
+  const std::string differences = train::describe_differences(checkpoint->environment, train::environment(trainer.plan()));
   if (!differences.empty()) {
     std::cerr << "The last bits of the losses may differ from an uninterrupted run's from here on (" << differences
               << ").\n";

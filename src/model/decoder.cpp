@@ -6,6 +6,8 @@
 #include <string>
 
 #include "lighthouse/rotary.h"
+#include "model/parts.h"
+#include "model/token_loss.h"
 
 namespace lighthouse::model {
 namespace {
@@ -37,11 +39,7 @@ void check(const ModelConfig& c) {
 RmsNormImpl::RmsNormImpl(int64_t size, double epsilon)
     : weight_(register_parameter("weight", torch::ones({size}))), epsilon_(epsilon) {}
 
-torch::Tensor RmsNormImpl::forward(const torch::Tensor& x) {
-  const torch::Tensor wide = x.to(torch::kFloat);
-  const torch::Tensor inverse_rms = torch::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + epsilon_);
-  return weight_ * (wide * inverse_rms).to(x.scalar_type());
-}
+torch::Tensor RmsNormImpl::forward(const torch::Tensor& x) { return run_norm(x, weight_, epsilon_); }
 
 SelfAttentionImpl::SelfAttentionImpl(const ModelConfig& config)
     : num_heads_(config.num_attention_heads), num_kv_heads_(config.num_key_value_heads), head_dim_(config.head_dim) {
@@ -51,48 +49,32 @@ SelfAttentionImpl::SelfAttentionImpl(const ModelConfig& config)
   o_proj_ = register_module("o_proj", make_linear(num_heads_ * head_dim_, config.hidden_size));
 }
 
-SelfAttentionImpl::Heads SelfAttentionImpl::project(const torch::Tensor& x, const RotaryTable& table,
-                                                    const AttentionOptions* options) {
-  const auto split = [&](const torch::Tensor& rows, int64_t heads) {  // [B, N, heads * D] -> [B, N, heads, D]
-    return rows.view({rows.size(0), rows.size(1), heads, head_dim_});
-  };
-  // Views: rotation and attention take any strides.
-  const torch::Tensor query = split(q_proj_(x), num_heads_).transpose(1, 2);
-  const torch::Tensor key = split(k_proj_(x), num_kv_heads_).transpose(1, 2);
-  const torch::Tensor value = split(v_proj_(x), num_kv_heads_).transpose(1, 2);
-  if (options == nullptr || options->scores) {
-    const auto [rotated_query, rotated_key] = rotary(query, key, table.cos, table.sin);
-    return {rotated_query, rotated_key, value, std::nullopt};
-  }
-  const Rotated rotated = rotary_score(query, key, table.cos, table.sin, *options);
-  return {rotated.query, rotated.key, value, rotated.scores};
-}
-
-torch::Tensor SelfAttentionImpl::merge(const torch::Tensor& heads) {
-  return o_proj_(heads.transpose(1, 2).reshape({heads.size(0), heads.size(2), num_heads_ * head_dim_}));
-}
-
-torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x, const RotaryTable& table,
-                                         const AttentionOptions* options) {
-  const Heads heads = project(x, table, options);
-  if (observer_) observer_(heads.query, heads.key);
-  if (options == nullptr) return merge(dense_attention(heads.query, heads.key, heads.value));
-  AttentionOptions scored = *options;
-  scored.window_scores = heads.scores;
-  return merge(attention(heads.query, heads.key, heads.value, scored));
+void SelfAttentionImpl::name_weights(BlockWeights& weights) const {
+  weights.query = q_proj_->weight;
+  weights.key = k_proj_->weight;
+  weights.value = v_proj_->weight;
+  weights.output = o_proj_->weight;
 }
 
 torch::Tensor SelfAttentionImpl::forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
                                                 torch::Tensor& value) {
-  const Heads heads = project(x, table, nullptr);
+  const auto split = [&](const torch::Tensor& rows, int64_t heads) {  // [B, N, heads * D] -> [B, heads, N, D]
+    return rows.view({rows.size(0), rows.size(1), heads, head_dim_}).transpose(1, 2);
+  };
+  const auto merge = [&](const torch::Tensor& heads) {
+    return o_proj_(heads.transpose(1, 2).reshape({heads.size(0), heads.size(2), num_heads_ * head_dim_}));
+  };
+  const auto [query, new_key] =
+      rotary(split(q_proj_(x), num_heads_), split(k_proj_(x), num_kv_heads_), table.cos, table.sin);
+  const torch::Tensor new_value = split(v_proj_(x), num_kv_heads_);
   if (!key.defined()) {
-    key = heads.key;
-    value = heads.value;
-    return merge(dense_attention(heads.query, key, value));
+    key = new_key;
+    value = new_value;
+    return merge(dense_attention(query, key, value));
   }
-  key = torch::cat({key, heads.key}, 2);
-  value = torch::cat({value, heads.value}, 2);
-  return merge(torch::scaled_dot_product_attention(heads.query, key, value, {}, 0.0, /*is_causal=*/false, std::nullopt,
+  key = torch::cat({key, new_key}, 2);
+  value = torch::cat({value, new_value}, 2);
+  return merge(torch::scaled_dot_product_attention(query, key, value, {}, 0.0, /*is_causal=*/false, std::nullopt,
                                                    /*enable_gqa=*/num_heads_ != num_kv_heads_));
 }
 
@@ -106,6 +88,12 @@ torch::Tensor FeedForwardImpl::forward(const torch::Tensor& x) {
   return down_proj_(torch::silu(gate_proj_(x)) * up_proj_(x));
 }
 
+void FeedForwardImpl::name_weights(BlockWeights& weights) const {
+  weights.gate = gate_proj_->weight;
+  weights.up = up_proj_->weight;
+  weights.down = down_proj_->weight;
+}
+
 DecoderLayerImpl::DecoderLayerImpl(const ModelConfig& config) {
   input_layernorm_ = register_module("input_layernorm", RmsNorm(config.hidden_size, config.rms_norm_eps));
   self_attn_ = register_module("self_attn", SelfAttention(config));
@@ -114,10 +102,13 @@ DecoderLayerImpl::DecoderLayerImpl(const ModelConfig& config) {
   mlp_ = register_module("mlp", FeedForward(config));
 }
 
-torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const RotaryTable& table,
-                                        const AttentionOptions* options) {
-  const torch::Tensor attended = x + self_attn_->forward(input_layernorm_(x), table, options);
-  return attended + mlp_(post_attention_layernorm_(attended));
+BlockWeights DecoderLayerImpl::weights() const {
+  BlockWeights weights;
+  weights.input_norm = input_layernorm_->weight();
+  weights.post_norm = post_attention_layernorm_->weight();
+  self_attn_->name_weights(weights);
+  mlp_->name_weights(weights);
+  return weights;
 }
 
 torch::Tensor DecoderLayerImpl::forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
@@ -150,41 +141,59 @@ void DecoderImpl::set_attention(AttentionKind kind, const AttentionOptions& opti
   options_ = options;
 }
 
-void DecoderImpl::set_attention_observer(const AttentionObserver& observer) {
-  for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
-    SelfAttentionImpl::Observer of_layer;
-    if (observer) of_layer = [observer, layer](const auto& query, const auto& key) { observer(layer, query, key); };
-    layers_->ptr<DecoderLayerImpl>(static_cast<size_t>(layer))->attention().set_observer(std::move(of_layer));
-  }
-}
-
 const AttentionOptions* DecoderImpl::layer_options(int64_t layer) const {
   const bool dense = kind_ == AttentionKind::kDense || always_dense_[static_cast<size_t>(layer)];
   return dense ? nullptr : &options_;
 }
 
-const RotaryTable& DecoderImpl::table_for(int64_t length) {
-  if (!table_.cos.defined() || table_.cos.size(0) != length) table_ = rotary_table(inverse_frequencies_, 0, length);
+const RotaryTable& DecoderImpl::table_for(int64_t length, torch::Device device) {
+  if (!table_.cos.defined() || table_.cos.size(0) != length || table_.cos.device() != device) {
+    table_ = rotary_table(inverse_frequencies_, 0, length);
+    table_ = {table_.cos.to(device), table_.sin.to(device)};
+  }
   return table_;
 }
 
-torch::Tensor DecoderImpl::hidden_to_logits(const torch::Tensor& hidden) {
-  const torch::Tensor normal = norm_(hidden);
-  return lm_head_ ? lm_head_(normal) : torch::linear(normal, embed_tokens_->weight);
+torch::ScalarType DecoderImpl::compute_type() const {
+  return compute_type_.value_or(embed_tokens_->weight.scalar_type());
 }
 
-torch::Tensor DecoderImpl::forward(const torch::Tensor& tokens) {
-  const RotaryTable& table = table_for(tokens.size(1));
-  torch::Tensor hidden = embed_tokens_(tokens);  // [B, N, C]
-  for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
-    hidden = layers_->ptr<DecoderLayerImpl>(static_cast<size_t>(layer))->forward(hidden, table, layer_options(layer));
+const torch::Tensor& DecoderImpl::output_weight() const { return lm_head_ ? lm_head_->weight : embed_tokens_->weight; }
+
+torch::Tensor DecoderImpl::hidden(const torch::Tensor& tokens) {
+  torch::Tensor x;  // [B, N, C]
+  {
+    const PartScope scope("embedding", {});
+    x = torch::embedding(embed_tokens_->weight.to(compute_type()), tokens);
   }
-  return hidden_to_logits(hidden);
+  BlockSettings settings;
+  settings.num_heads = config_.num_attention_heads;
+  settings.num_kv_heads = config_.num_key_value_heads;
+  settings.head_dim = config_.head_dim;
+  settings.epsilon = config_.rms_norm_eps;
+  settings.table = table_for(tokens.size(1), tokens.device());
+  settings.recompute = recompute_;
+  for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
+    settings.options = layer_options(layer);
+    if (observer_) {
+      settings.observer = [this, layer](const auto& query, const auto& key) { observer_(layer, query, key); };
+    }
+    x = run_block(x, layers_->ptr<DecoderLayerImpl>(static_cast<size_t>(layer))->weights(), settings);
+  }
+  return norm_(x);
+}
+
+torch::Tensor DecoderImpl::logits(const torch::Tensor& hidden) {
+  return torch::linear(hidden, output_weight().to(hidden.scalar_type()));
 }
 
 torch::Tensor DecoderImpl::loss(const torch::Tensor& tokens, const torch::Tensor& targets) {
-  const torch::Tensor logits = forward(tokens).to(torch::kFloat);
-  return torch::cross_entropy_loss(logits.flatten(0, 1), targets.flatten());
+  return token_loss(hidden(tokens).flatten(0, 1), output_weight(), targets.flatten());
+}
+
+torch::Tensor DecoderImpl::losses(const torch::Tensor& tokens, const torch::Tensor& targets) {
+  const torch::NoGradGuard no_grad;
+  return token_losses(hidden(tokens).flatten(0, 1), output_weight(), targets.flatten()).view(targets.sizes());
 }
 
 torch::Tensor DecoderImpl::next_logits(const torch::Tensor& tokens, KeyValueCache& cache) {
@@ -195,13 +204,14 @@ torch::Tensor DecoderImpl::next_logits(const torch::Tensor& tokens, KeyValueCach
   }
   cache.keys.resize(static_cast<size_t>(config_.num_hidden_layers));
   cache.values.resize(static_cast<size_t>(config_.num_hidden_layers));
-  const RotaryTable table = rotary_table(inverse_frequencies_, seen, tokens.size(1));
+  RotaryTable table = rotary_table(inverse_frequencies_, seen, tokens.size(1));
+  table = {table.cos.to(tokens.device()), table.sin.to(tokens.device())};
   torch::Tensor hidden = embed_tokens_(tokens);
   for (size_t layer = 0; layer < cache.keys.size(); ++layer) {
     hidden =
         layers_->ptr<DecoderLayerImpl>(layer)->forward_cached(hidden, table, cache.keys[layer], cache.values[layer]);
   }
-  return hidden_to_logits(hidden.slice(1, -1)).squeeze(1);
+  return logits(norm_(hidden.slice(1, -1))).squeeze(1);
 }
 
 int64_t num_parameters(const torch::nn::Module& module) {

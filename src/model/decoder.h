@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "lighthouse/attention.h"
+#include "model/block.h"
 #include "model/config.h"
 #include "model/rotary.h"
 
@@ -37,6 +38,7 @@ class RmsNormImpl : public torch::nn::Module {
  public:
   RmsNormImpl(int64_t size, double epsilon);
   torch::Tensor forward(const torch::Tensor& x);  // [.., C] -> [.., C]
+  const torch::Tensor& weight() const { return weight_; }
 
  private:
   torch::Tensor weight_;
@@ -47,30 +49,16 @@ TORCH_MODULE(RmsNorm);
 class SelfAttentionImpl : public torch::nn::Module {
  public:
   explicit SelfAttentionImpl(const ModelConfig& config);
-  /// x [B, N, C] -> [B, N, C]. Options: null for dense attention.
-  torch::Tensor forward(const torch::Tensor& x, const RotaryTable& table, const AttentionOptions* options);
   /// Appends x's keys and values to (key, value) and attends densely to all of them. One token, or an empty cache.
   torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
                                torch::Tensor& value);
-  /// Called in forward with query [B, H, N, D] and key [B, K, N, D] as attention gets them.
-  using Observer = std::function<void(const torch::Tensor& query, const torch::Tensor& key)>;
-  void set_observer(Observer observer) { observer_ = std::move(observer); }
+  /// Puts the projections' weights where run_block() wants them.
+  void name_weights(BlockWeights& weights) const;
 
  private:
-  struct Heads {
-    torch::Tensor query;  // [B, H, N, D]
-    torch::Tensor key;    // [B, K, N, D]
-    torch::Tensor value;  // [B, K, N, D]
-    std::optional<WindowScores> scores;
-  };
-  /// With the scores that selection by `options` takes; null: none.
-  Heads project(const torch::Tensor& x, const RotaryTable& table, const AttentionOptions* options);
-  torch::Tensor merge(const torch::Tensor& heads);  // [B, H, N, D] -> [B, N, C]
-
   int64_t num_heads_;
   int64_t num_kv_heads_;
   int64_t head_dim_;
-  Observer observer_;
   torch::nn::Linear q_proj_{nullptr}, k_proj_{nullptr}, v_proj_{nullptr}, o_proj_{nullptr};
 };
 TORCH_MODULE(SelfAttention);
@@ -80,6 +68,7 @@ class FeedForwardImpl : public torch::nn::Module {
  public:
   explicit FeedForwardImpl(const ModelConfig& config);
   torch::Tensor forward(const torch::Tensor& x);
+  void name_weights(BlockWeights& weights) const;
 
  private:
   torch::nn::Linear gate_proj_{nullptr}, up_proj_{nullptr}, down_proj_{nullptr};
@@ -89,10 +78,9 @@ TORCH_MODULE(FeedForward);
 class DecoderLayerImpl : public torch::nn::Module {
  public:
   explicit DecoderLayerImpl(const ModelConfig& config);
-  torch::Tensor forward(const torch::Tensor& x, const RotaryTable& table, const AttentionOptions* options);
   torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
                                torch::Tensor& value);
-  SelfAttentionImpl& attention() { return *self_attn_; }
+  BlockWeights weights() const;
 
  private:
   RmsNorm input_layernorm_{nullptr}, post_attention_layernorm_{nullptr};
@@ -109,27 +97,43 @@ class DecoderImpl : public torch::nn::Module {
   /// Attention of the layers that are not in full_attention_layers. Weights are not touched.
   void set_attention(AttentionKind kind, const AttentionOptions& options = {});
   AttentionKind attention_kind() const { return kind_; }
+  /// What is computed in, whatever the parameters' type: products and activations are of it, sums, norms' statistics
+  /// and the loss float32. Default: the parameters' type.
+  void set_compute_type(torch::ScalarType type) { compute_type_ = type; }
+  /// What backward computes again.
+  void set_recompute(Recompute recompute) { recompute_ = recompute; }
+
   /// Shows every layer's query [B, H, N, D] and key [B, K, N, D], rotary embedding applied, to `observer` in each
   /// forward(); an empty one ends that.
   using AttentionObserver = std::function<void(int64_t layer, const torch::Tensor& query, const torch::Tensor& key)>;
-  void set_attention_observer(const AttentionObserver& observer);
+  void set_attention_observer(const AttentionObserver& observer) { observer_ = observer; }
   const ModelConfig& config() const { return config_; }
 
   /// tokens int64 [B, N] -> logits [B, N, V].
-  torch::Tensor forward(const torch::Tensor& tokens);
-  /// Mean cross-entropy, in nats, of predicting targets [B, N] from tokens [B, N].
+  torch::Tensor forward(const torch::Tensor& tokens) { return logits(hidden(tokens)); }
+  /// tokens int64 [B, N] -> [B, N, C], after the last norm.
+  torch::Tensor hidden(const torch::Tensor& tokens);
+  /// [.., C] -> [.., V].
+  torch::Tensor logits(const torch::Tensor& hidden);
+  /// Mean cross-entropy, in nats, of predicting targets [B, N] from tokens [B, N]; whole logits never exist.
   torch::Tensor loss(const torch::Tensor& tokens, const torch::Tensor& targets);
+  /// Of every token apart: float32 [B, N]; no gradient.
+  torch::Tensor losses(const torch::Tensor& tokens, const torch::Tensor& targets);
   /// Logits [B, V] of the last of `tokens`, which follow what the cache holds; dense attention, whatever the kind.
   torch::Tensor next_logits(const torch::Tensor& tokens, KeyValueCache& cache);
 
  private:
   const AttentionOptions* layer_options(int64_t layer) const;
-  const RotaryTable& table_for(int64_t length);
-  torch::Tensor hidden_to_logits(const torch::Tensor& hidden);
+  const RotaryTable& table_for(int64_t length, torch::Device device);
+  torch::ScalarType compute_type() const;
+  const torch::Tensor& output_weight() const;  // [V, C]
 
   ModelConfig config_;
   AttentionKind kind_ = AttentionKind::kDense;
   AttentionOptions options_;
+  std::optional<torch::ScalarType> compute_type_;
+  Recompute recompute_ = Recompute::kNone;
+  AttentionObserver observer_;
   std::vector<bool> always_dense_;
   torch::Tensor inverse_frequencies_;
   RotaryTable table_;                         // of the last length asked for

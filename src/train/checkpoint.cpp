@@ -119,27 +119,27 @@ NamedTensors counts_like(const NamedTensors& tensors) {
 
 }  // namespace
 
-Checkpoint take_checkpoint(const RunConfig& config, const model::Decoder& decoder, torch::optim::AdamW& optimizer) {
+Checkpoint take_checkpoint(const RunConfig& config, const model::Decoder& decoder, const AdamW& optimizer) {
   Checkpoint checkpoint;
   checkpoint.config = config;
   checkpoint.weights = model::named_parameters(*decoder);
-  for (const auto& item : decoder->named_parameters()) {
-    const auto found = optimizer.state().find(item.value().unsafeGetTensorImpl());
-    if (found == optimizer.state().end()) continue;  // before the first step
-    const auto& state = static_cast<const torch::optim::AdamWParamState&>(*found->second);
-    checkpoint.first_moments.emplace_back(item.key(), state.exp_avg());
-    checkpoint.second_moments.emplace_back(item.key(), state.exp_avg_sq());
-    checkpoint.optimizer_steps.emplace_back(item.key(), torch::tensor(state.step(), torch::kInt64));
+  for (auto& [name, tensor] : checkpoint.weights) tensor = tensor.cpu();
+  for (const AdamW::State& state : optimizer.states()) {
+    checkpoint.first_moments.emplace_back(state.name, state.first_moment.cpu());
+    checkpoint.second_moments.emplace_back(state.name, state.second_moment.cpu());
+    checkpoint.optimizer_steps.emplace_back(state.name, state.steps.cpu().to(torch::kInt64));
   }
   checkpoint.random_state = at::globalContext().defaultGenerator(at::kCPU).get_state();
   return checkpoint;
 }
 
-void restore_checkpoint(const Checkpoint& checkpoint, model::Decoder& decoder, torch::optim::AdamW& optimizer,
+void restore_checkpoint(const Checkpoint& checkpoint, model::Decoder& decoder, AdamW& optimizer,
                         const std::string& source) {
   const NamedTensors parameters = model::named_parameters(*decoder);
+  // A run that was stopped before its first step by an older release has no state.
   const NamedTensors none;
-  const NamedTensors& with_state = checkpoint.position.step > 0 ? parameters : none;
+  const bool has_state = checkpoint.position.step > 0 || !checkpoint.first_moments.empty();
+  const NamedTensors& with_state = has_state ? parameters : none;
   Comparison comparison;
   comparison.expect("", parameters, checkpoint.weights);
   comparison.expect(kFirstMoment, with_state, checkpoint.first_moments);
@@ -154,14 +154,20 @@ void restore_checkpoint(const Checkpoint& checkpoint, model::Decoder& decoder, t
   const std::map<std::string, torch::Tensor> second(checkpoint.second_moments.begin(), checkpoint.second_moments.end());
   const std::map<std::string, torch::Tensor> steps(checkpoint.optimizer_steps.begin(),
                                                    checkpoint.optimizer_steps.end());
-  optimizer.state().clear();
-  if (with_state.empty()) return;
-  for (const auto& item : decoder->named_parameters()) {
-    auto state = std::make_unique<torch::optim::AdamWParamState>();
-    state->step(steps.at(item.key()).item<int64_t>());
-    state->exp_avg(first.at(item.key()).clone());
-    state->exp_avg_sq(second.at(item.key()).clone());
-    optimizer.state()[item.value().unsafeGetTensorImpl()] = std::move(state);
+  const torch::NoGradGuard no_grad;
+  for (const AdamW::State& state : optimizer.states()) {
+    torch::Tensor to_first = state.first_moment;
+    torch::Tensor to_second = state.second_moment;
+    torch::Tensor to_steps = state.steps;
+    if (has_state) {
+      to_first.copy_(first.at(state.name));
+      to_second.copy_(second.at(state.name));
+      to_steps.copy_(steps.at(state.name));
+    } else {
+      to_first.zero_();
+      to_second.zero_();
+      to_steps.zero_();
+    }
   }
 }
 

@@ -1,8 +1,6 @@
 // A training run at one step, whole: all that the next step depends on.
 #pragma once
 
-#include <torch/optim/adamw.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "model/safetensors.h"
 #include "train/config.h"
 #include "train/environment.h"
+#include "train/optimizer.h"
 
 namespace lighthouse::train {
 
@@ -34,12 +33,13 @@ struct Checkpoint {
   torch::Tensor random_state;           ///< Of torch's CPU generator, uint8 [bytes].
 };
 
-/// Everything but position, environment, data and metrics, which are the caller's. Tensors are shared, not copied.
-Checkpoint take_checkpoint(const RunConfig& config, const model::Decoder& decoder, torch::optim::AdamW& optimizer);
+/// Everything but position, environment, data and metrics, which are the caller's. Tensors on the CPU are shared, others
+/// copied to it.
+Checkpoint take_checkpoint(const RunConfig& config, const model::Decoder& decoder, const AdamW& optimizer);
 
 /// Puts weights, optimiser and generator back. Throws std::runtime_error naming each tensor that is missing,
 /// unexpected, or of another shape or dtype; nothing is changed then.
-void restore_checkpoint(const Checkpoint& checkpoint, model::Decoder& decoder, torch::optim::AdamW& optimizer,
+void restore_checkpoint(const Checkpoint& checkpoint, model::Decoder& decoder, AdamW& optimizer,
                         const std::string& source);
 
 /// One safetensors file with a checksum, whole or not at all. Throws std::runtime_error with the path and reason.

@@ -202,6 +202,27 @@ const std::vector<std::pair<std::string, DataFormat>>& data_formats() {
   return formats;
 }
 
+const std::vector<std::pair<std::string, Device>>& devices() {
+  static const std::vector<std::pair<std::string, Device>> names = {
+      {"auto", Device::kAuto}, {"cpu", Device::kCpu}, {"cuda", Device::kCuda}};
+  return names;
+}
+
+const std::vector<std::pair<std::string, Precision>>& precisions() {
+  static const std::vector<std::pair<std::string, Precision>> names = {
+      {"auto", Precision::kAuto}, {"float32", Precision::kFloat32}, {"bfloat16", Precision::kBFloat16}};
+  return names;
+}
+
+const std::vector<std::pair<std::string, std::optional<model::Recompute>>>& recompute_policies() {
+  static const std::vector<std::pair<std::string, std::optional<model::Recompute>>> names = {
+      {"auto", std::nullopt},
+      {"none", model::Recompute::kNone},
+      {"selective", model::Recompute::kSelective},
+      {"full", model::Recompute::kFull}};
+  return names;
+}
+
 template <typename T>
 std::string name_of(const T& value, const std::vector<std::pair<std::string, T>>& names) {
   const auto found = std::find_if(names.begin(), names.end(), [&](const auto& name) { return name.second == value; });
@@ -282,6 +303,11 @@ void read_training(Section section, TrainingConfig& t) {
   section.integer("validation_sequences", t.validation_sequences, 0);
   section.integer("log_interval", t.log_interval, 1);
   section.integer("num_threads", t.num_threads, 0, 4096);
+  section.choice("device", t.device, devices());
+  section.choice("precision", t.precision, precisions());
+  section.choice("recompute", t.recompute, recompute_policies());
+  section.boolean("deterministic", t.deterministic);
+  section.integer("max_skipped_steps", t.max_skipped_steps, 1);
   section.finish();
 }
 
@@ -501,7 +527,12 @@ std::string to_toml(const RunConfig& c) {
                                                   {"validation_interval", c.training.validation_interval},
                                                   {"validation_sequences", c.training.validation_sequences},
                                                   {"log_interval", c.training.log_interval},
-                                                  {"num_threads", c.training.num_threads}}},
+                                                  {"num_threads", c.training.num_threads},
+                                                  {"device", name_of(c.training.device, devices())},
+                                                  {"precision", name_of(c.training.precision, precisions())},
+                                                  {"recompute", name_of(c.training.recompute, recompute_policies())},
+                                                  {"deterministic", c.training.deterministic},
+                                                  {"max_skipped_steps", c.training.max_skipped_steps}}},
                          {"checkpoint", toml::table{{"interval", c.checkpoint.interval}, {"keep", c.checkpoint.keep}}},
                          {"stages", stages}};
   std::ostringstream text;

@@ -8,6 +8,7 @@
 
 #include "lighthouse/attention.h"
 #include "model/config.h"
+#include "model/recompute.h"
 
 namespace lighthouse::train {
 
@@ -41,6 +42,9 @@ struct ScheduleConfig {
   double final_fraction = 0.0;   ///< Of the learning rate, where the decay ends: one step after the last.
 };
 
+enum class Device { kAuto, kCpu, kCuda };
+enum class Precision { kAuto, kFloat32, kBFloat16 };
+
 struct TrainingConfig {
   int64_t batch_size = 1;           ///< Sequences per forward pass.
   int64_t accumulation_steps = 1;   ///< Forward passes per optimiser step.
@@ -48,6 +52,11 @@ struct TrainingConfig {
   int64_t validation_sequences = 4;
   int64_t log_interval = 1;  ///< Steps per metrics line.
   int64_t num_threads = 0;   ///< 0: torch's default.
+  Device device = Device::kAuto;           ///< Auto: a GPU where this build can use one.
+  Precision precision = Precision::kAuto;  ///< Of products and activations. Auto: bfloat16 on a GPU, float32 on a CPU.
+  std::optional<model::Recompute> recompute;  ///< Default: what computes least again and fits.
+  bool deterministic = false;                 ///< Bit-identical runs on a GPU too, at a cost.
+  int64_t max_skipped_steps = 10;  ///< In a row, for losses or gradients that are not finite, before a run stops.
 };
 
 struct CheckpointConfig {

@@ -54,6 +54,8 @@ bool ConfigDifference::is_harmless() const {
                                        "training.validation_sequences",
                                        "training.log_interval",
                                        "training.num_threads",
+                                       "training.recompute",
+                                       "training.max_skipped_steps",
                                        "checkpoint.interval",
                                        "checkpoint.keep"};
   return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();

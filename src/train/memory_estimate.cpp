@@ -23,15 +23,40 @@ double parameters(const model::ModelConfig& m) {
   return static_cast<double>(m.num_hidden_layers) * layer + embeddings + hidden;
 }
 
-/// Values kept per token: in each layer its input, the two normal forms, query, key, value, the attention's output and
-/// three of the feed-forward part; at the end the logits and their gradient.
-double activations_per_token(const model::ModelConfig& m) {
-  const auto hidden = static_cast<double>(m.hidden_size);
-  const double heads = 2 * (static_cast<double>(m.num_attention_heads) + static_cast<double>(m.num_key_value_heads));
-  const double layer =
-      4 * hidden + heads * static_cast<double>(m.head_dim) + 3 * static_cast<double>(m.intermediate_size);
-  return static_cast<double>(m.num_hidden_layers) * layer + 2 * static_cast<double>(m.vocab_size);
+/// Widths of a layer, in values per token.
+struct Widths {
+  double hidden, intermediate, query, projections;
+  explicit Widths(const model::ModelConfig& m)
+      : hidden(static_cast<double>(m.hidden_size)),
+        intermediate(static_cast<double>(m.intermediate_size)),
+        query(static_cast<double>(m.num_attention_heads * m.head_dim)),
+        projections(static_cast<double>((m.num_attention_heads + 2 * m.num_key_value_heads) * m.head_dim)) {}
+};
+
+/// Values per token that a layer keeps: attention's inputs and output for a share of the tokens, and what the policy
+/// keeps beside.
+double kept_per_token(const Widths& w, double retained, model::Recompute recompute) {
+  double kept = w.hidden + retained * (w.projections + w.query);
+  if (recompute != model::Recompute::kFull) kept += w.hidden;
+  if (recompute == model::Recompute::kNone) kept += 2 * w.intermediate;
+  return kept;
 }
+
+double kept_in_stage(const RunConfig& config, const StageConfig& stage, model::Recompute recompute) {
+  const model::ModelConfig& m = config.model;
+  const auto context = static_cast<double>(config.data.context_length);
+  double retained = 1;
+  if (stage.lighthouse) {
+    const auto rows = retained_length(config.data.context_length, config.attention_of(stage));
+    retained = std::min(1.0, static_cast<double>(rows) / context);
+  }
+  const auto layers = static_cast<double>(m.num_hidden_layers);
+  const double dense = stage.lighthouse ? static_cast<double>(m.full_attention_layers.size()) : layers;
+  const Widths w(m);
+  return dense * kept_per_token(w, 1, recompute) + (layers - dense) * kept_per_token(w, retained, recompute);
+}
+
+}  // namespace
 
 std::string gigabytes(double bytes) {
   char text[64];
@@ -39,12 +64,27 @@ std::string gigabytes(double bytes) {
   return text;
 }
 
-}  // namespace
-
-double least_training_bytes(const RunConfig& config) {
+MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, model::Recompute recompute) {
+  const model::ModelConfig& m = config.model;
+  const auto element = static_cast<double>(element_size);
   const double tokens =
       static_cast<double>(config.training.batch_size) * static_cast<double>(config.data.context_length);
-  return kFloat * (4 * parameters(config.model) + tokens * activations_per_token(config.model));
+  MemoryEstimate estimate;
+  estimate.parameters = 4 * kFloat * parameters(m);
+  double kept = 0;
+  for (const auto& stage : config.stages) kept = std::max(kept, kept_in_stage(config, stage, recompute));
+  estimate.activations = element * tokens * kept;
+  // In the backward pass of attention: gradients of the block's output and of the sum, of attention's output, inputs and
+  // projections, and the kernel's float32 gradient of the queries. In the feed-forward part: gate and up and their
+  // product for a chunk of rows, beside three rows of the hidden size.
+  const Widths w(m);
+  const double chunk = std::min(tokens, static_cast<double>(model::kFeedForwardRows));
+  const double attention = tokens * (element * (2 * w.hidden + w.query + w.projections) + kFloat * w.query);
+  const double feed_forward = element * (tokens * 4 * w.hidden + chunk * 4 * w.intermediate);
+  const double loss = element * tokens * 3 * w.hidden;
+  const double table = kFloat * static_cast<double>(config.data.context_length) * static_cast<double>(m.head_dim);
+  estimate.working = std::max({attention, feed_forward, loss}) + table;
+  return estimate;
 }
 
 double available_memory_bytes() {
@@ -57,16 +97,19 @@ double available_memory_bytes() {
   return bytes;
 }
 
-void expect_fits_memory(const RunConfig& config) {
-  const double needed = least_training_bytes(config);
-  const double available = available_memory_bytes();
-  if (needed <= available) return;
+void expect_fits_memory(const RunConfig& config, int64_t element_size, model::Recompute recompute, double available) {
+  const MemoryEstimate estimate = estimate_memory(config, element_size, recompute);
+  if (estimate.total() <= available) return;
+  const bool more_recompute = recompute != model::Recompute::kFull;
   throw std::invalid_argument(
-      "the run needs at least " + gigabytes(needed) + " of memory (" + gigabytes(16 * parameters(config.model)) +
+      "the run needs about " + gigabytes(estimate.total()) + " of memory (" + gigabytes(estimate.parameters) +
       " for " + std::to_string(static_cast<long long>(std::min(parameters(config.model), 1e18))) +
       " parameters, their gradients and the optimiser, the rest for " + std::to_string(config.training.batch_size) +
-      " sequences of " + std::to_string(config.data.context_length) + " tokens); the machine has " +
-      gigabytes(available) + ". Lower training.batch_size, data.context_length or the model's sizes");
+      " sequences of " + std::to_string(config.data.context_length) + " tokens); the device has " +
+      gigabytes(available) + ". Lower training.batch_size" +
+      (config.training.batch_size > 1 ? " (and raise training.accumulation_steps)" : "") +
+      ", data.context_length, attention.top_k or the model's sizes" +
+      (more_recompute ? ", or set training.recompute = \"full\"" : ""));
 }
 
 }  // namespace lighthouse::train

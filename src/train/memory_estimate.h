@@ -1,18 +1,31 @@
-// What a run will need of memory at the least, known before anything is allocated.
+// What a run will need of memory, known before anything is allocated.
 #pragma once
 
+#include <string>
+
+#include "model/block.h"
 #include "train/config.h"
 
 namespace lighthouse::train {
 
-/// Bytes that training holds at once, from below: weights, gradients and AdamW's two moments in float32, and the
-/// activations that backward needs. A floating-point number, since a mistyped size may need more than 2^63 bytes.
-double least_training_bytes(const RunConfig& config);
+/// Bytes; floating-point numbers, since a mistyped size may need more than 2^63.
+struct MemoryEstimate {
+  double parameters = 0;   ///< Weights, gradients and AdamW's two moments, float32.
+  double activations = 0;  ///< Kept from forward to backward, of the stage that keeps most.
+  double working = 0;      ///< The most that stands beside them at once.
+  double total() const { return parameters + activations + working; }
+};
+
+/// For products and activations of `element_size` bytes.
+MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, model::Recompute recompute);
 
 /// Bytes of the machine's memory, or of this process's control group where that is less.
 double available_memory_bytes();
 
-/// Throws std::invalid_argument, with both figures and what to change, where a run cannot fit.
-void expect_fits_memory(const RunConfig& config);
+/// Throws std::invalid_argument, with the figures and what to change, where a run cannot fit.
+void expect_fits_memory(const RunConfig& config, int64_t element_size, model::Recompute recompute, double available);
+
+/// "1.23 GB".
+std::string gigabytes(double bytes);
 
 }  // namespace lighthouse::train

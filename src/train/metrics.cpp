@@ -32,6 +32,7 @@ StepRecord step_of(const Json& line) {
   record.gradient_norm = number(line, "gradient_norm");
   record.tokens_per_second = number(line, "tokens_per_second");
   record.retained_fraction = number(line, "retained_fraction");
+  record.skipped = line.value("skipped", false);
   return record;
 }
 
@@ -86,7 +87,7 @@ Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> 
 }
 
 void MetricsFile::write(const StepRecord& record) {
-  file_.append(Json{{"kind", "step"},
+  Json line{{"kind", "step"},
                     {"step", record.step},
                     {"tokens", record.tokens},
                     {"seconds", record.seconds},
@@ -97,9 +98,9 @@ void MetricsFile::write(const StepRecord& record) {
                     {"learning_rate", record.learning_rate},
                     {"gradient_norm", record.gradient_norm},
                     {"tokens_per_second", record.tokens_per_second},
-                    {"retained_fraction", record.retained_fraction}}
-                   .dump() +
-               "\n");
+                    {"retained_fraction", record.retained_fraction}};
+  if (record.skipped) line["skipped"] = true;
+  file_.append(line.dump() + "\n");
 }
 
 void MetricsFile::write(const ValidationRecord& record) {

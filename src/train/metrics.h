@@ -24,6 +24,7 @@ struct StepRecord {
   double gradient_norm = 0;  ///< Before clipping.
   double tokens_per_second = 0;
   double retained_fraction = 1;  ///< S / N; 1 in a dense stage.
+  bool skipped = false;          ///< The loss or the gradient was not finite: the weights stayed as they were.
 };
 
 /// A pass over held-out sequences.

@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include <ATen/DeviceAccelerator.h>
+#include <c10/core/Event.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -8,15 +10,12 @@
 #include <stdexcept>
 
 #include "train/config_difference.h"
-#include "train/memory_estimate.h"
 #include "train/schedule.h"
 
 namespace lighthouse::train {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 double time_of_day() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -35,23 +34,6 @@ Batch make_batch(int64_t batch_size, int64_t context_length, const Read& read) {
   return {rows.slice(1, 0, context_length).contiguous(), rows.slice(1, 1).contiguous()};
 }
 
-std::unique_ptr<torch::optim::AdamW> make_optimizer(model::Decoder& decoder, const OptimizerConfig& config) {
-  // Weight decay pulls matrices towards zero; a norm's gain has no reason to go there.
-  std::vector<torch::Tensor> matrices;
-  std::vector<torch::Tensor> gains;
-  for (auto& parameter : decoder->parameters()) (parameter.dim() > 1 ? matrices : gains).push_back(parameter);
-  const auto options = [&](double weight_decay) {
-    return std::make_unique<torch::optim::AdamWOptions>(torch::optim::AdamWOptions(config.learning_rate)
-                                                            .betas({config.beta1, config.beta2})
-                                                            .eps(config.epsilon)
-                                                            .weight_decay(weight_decay));
-  };
-  std::vector<torch::optim::OptimizerParamGroup> groups;
-  groups.emplace_back(matrices, options(config.weight_decay));
-  groups.emplace_back(gains, options(0.0));
-  return std::make_unique<torch::optim::AdamW>(groups, torch::optim::AdamWOptions(config.learning_rate));
-}
-
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
@@ -67,15 +49,30 @@ struct Trainer::Progress {
   const Observer& observer;
   RunFolder* folder;
   RunResult result;
+  std::deque<PendingStep> pending;
+  Clock::time_point before;         // when the step before ended, or the first of them began
+  int64_t skipped_in_a_row = 0;
+};
+
+struct Trainer::PendingStep {
+  StepRecord record;     // all but what the device computes
+  torch::Tensor report;  // AdamW's, on the host
+  std::shared_ptr<c10::Event> done;  // null: the report is there
 };
 
 Trainer::Trainer(const RunConfig& config)
-    : config_((model::check(config.model), expect_fits_memory(config), config)),
+    : config_((model::check(config.model), config)),
+      plan_(plan_compute(config)),
       corpus_(config.data, static_cast<uint64_t>(config.seed), config.model.vocab_size) {
   if (config.training.num_threads > 0) at::set_num_threads(static_cast<int>(config.training.num_threads));
+  set_deterministic(config.training.deterministic);
   torch::manual_seed(static_cast<uint64_t>(config.seed));
+  // Drawn on the host, so that a seed means the same weights everywhere.
   decoder_ = model::Decoder(config.model);
-  optimizer_ = make_optimizer(decoder_, config.optimizer);
+  decoder_->to(plan_.device);
+  decoder_->set_compute_type(plan_.type);
+  decoder_->set_recompute(plan_.recompute);
+  optimizer_ = std::make_unique<AdamW>(*decoder_, config.optimizer);
 }
 
 void Trainer::restore(const Checkpoint& checkpoint, const std::string& source, bool allow_changes) {
@@ -109,27 +106,87 @@ void Trainer::apply_attention(const StageConfig& stage) {
                           config_.attention_of(stage));
 }
 
-Trainer::StepOutcome Trainer::train_step(int64_t step) {
+torch::Tensor Trainer::to_device(const torch::Tensor& tokens) const {
+  if (plan_.device.is_cpu()) return tokens;
+  return tokens.pin_memory().to(plan_.device, /*non_blocking=*/true);
+}
+
+/// Hands the device the next step. Its record is finished by finish_step().
+Trainer::PendingStep Trainer::start_step(const StageConfig& stage) {
   const TrainingConfig& training = config_.training;
+  const int64_t step = position_.step;
   const double rate = learning_rate(config_.schedule, config_.optimizer.learning_rate, step, config_.total_steps());
-  for (auto& group : optimizer_->param_groups()) {
-    static_cast<torch::optim::AdamWOptions&>(group.options()).lr(rate);
-  }
   optimizer_->zero_grad();
-  StepOutcome outcome;
+  torch::Tensor loss;
   for (int64_t micro = 0; micro < training.accumulation_steps; ++micro) {
     const int64_t first = (step * training.accumulation_steps + micro) * training.batch_size;
     const Batch batch = make_batch(training.batch_size, config_.data.context_length, [&](int64_t row, int64_t* out) {
       corpus_.read_training_sequence(first + row, out);
     });
-    const torch::Tensor loss = decoder_->loss(batch.tokens, batch.targets) / training.accumulation_steps;
-    loss.backward();
-    outcome.loss += loss.item<double>();
+    const torch::Tensor part =
+        decoder_->loss(to_device(batch.tokens), to_device(batch.targets)) / training.accumulation_steps;
+    part.backward();
+    loss = loss.defined() ? loss + part.detach() : part.detach();
   }
-  const double limit = config_.optimizer.clip_norm > 0 ? config_.optimizer.clip_norm : INFINITY;
-  outcome.gradient_norm = torch::nn::utils::clip_grad_norm_(decoder_->parameters(), limit);
-  optimizer_->step();
-  return outcome;
+  const torch::Tensor report = optimizer_->step(rate, loss);
+  ++position_.step;
+
+  const int64_t context = config_.data.context_length;
+  const int64_t retained = stage.lighthouse ? retained_length(context, config_.attention_of(stage)) : context;
+  PendingStep pending;
+  pending.record.step = position_.step;
+  pending.record.tokens = position_.step * config_.tokens_per_step();
+  pending.record.stage = stage.name;
+  pending.record.attention = kind_name(stage);
+  pending.record.learning_rate = rate;
+  pending.record.retained_fraction = std::min(1.0, static_cast<double>(retained) / static_cast<double>(context));
+  pending.report = report;
+  if (report.is_cuda()) {
+    pending.report = torch::empty_like(report, report.options().device(torch::kCPU).pinned_memory(true));
+    pending.report.copy_(report, /*non_blocking=*/true);
+    pending.done = std::make_shared<c10::Event>(c10::DeviceType::CUDA);
+    pending.done->record(at::accelerator::getCurrentStream(plan_.device.index()));
+  }
+  return pending;
+}
+
+/// Waits for the oldest step, and records it.
+void Trainer::finish_step(Progress& progress) {
+  PendingStep pending = std::move(progress.pending.front());
+  progress.pending.pop_front();
+  if (pending.done) pending.done->synchronize();
+  const auto now = Clock::now();
+  const double seconds = std::chrono::duration<double>(now - progress.before).count();
+  progress.before = now;
+  position_.seconds += seconds;
+
+  StepRecord& record = pending.record;
+  const float* const report = pending.report.const_data_ptr<float>();
+  record.loss = report[0];
+  record.gradient_norm = report[1];
+  record.skipped = report[2] != 0;
+  record.seconds = position_.seconds;
+  record.time = time_of_day();
+  record.tokens_per_second = static_cast<double>(config_.tokens_per_step()) / seconds;
+  progress.result.steps.push_back(record);
+  if (progress.folder != nullptr && (record.skipped || record.step % config_.training.log_interval == 0)) {
+    progress.folder->record(record);
+  }
+  if (progress.observer.on_step) progress.observer.on_step(record);
+  progress.skipped_in_a_row = record.skipped ? progress.skipped_in_a_row + 1 : 0;
+  progress.result.skipped_steps += record.skipped ? 1 : 0;
+}
+
+/// Waits for all steps, and gives up where too many in a row were skipped.
+void Trainer::finish_all(Progress& progress) {
+  while (!progress.pending.empty()) finish_step(progress);
+  if (progress.skipped_in_a_row < config_.training.max_skipped_steps) return;
+  save(progress);
+  throw std::runtime_error("the loss or the gradient of " + std::to_string(progress.skipped_in_a_row) +
+                           " steps in a row, up to step " + std::to_string(position_.step) +
+                           ", is not finite; those steps were skipped" +
+                           (progress.folder == nullptr ? "" : ", and a checkpoint has the weights before them") +
+                           ". Lower optimizer.learning_rate or lengthen schedule.warmup_steps");
 }
 
 double Trainer::validation_loss() {
@@ -139,7 +196,7 @@ double Trainer::validation_loss() {
   for (int64_t i = 0; i < count; ++i) {
     const Batch batch = make_batch(1, config_.data.context_length,
                                    [&](int64_t, int64_t* out) { corpus_.read_validation_sequence(i, count, out); });
-    sum += decoder_->loss(batch.tokens, batch.targets).item<double>();
+    sum += decoder_->loss(to_device(batch.tokens), to_device(batch.targets)).item<double>();
   }
   return count > 0 ? sum / static_cast<double>(count) : NAN;
 }
@@ -166,27 +223,9 @@ void Trainer::save(Progress& progress) {
   if (progress.folder == nullptr) return;
   Checkpoint checkpoint = take_checkpoint(config_, decoder_, *optimizer_);
   checkpoint.position = position_;
-  checkpoint.environment = environment();
+  checkpoint.environment = environment(plan_);
   checkpoint.data_fingerprint = corpus_.fingerprint();
   progress.folder->save(std::move(checkpoint));
-}
-
-/// Of the step that has just been done.
-StepRecord Trainer::make_record(const StageConfig& stage, const StepOutcome& outcome, double seconds) const {
-  const int64_t context = config_.data.context_length;
-  const int64_t retained = stage.lighthouse ? retained_length(context, config_.attention_of(stage)) : context;
-  return {.step = position_.step,
-          .tokens = position_.step * config_.tokens_per_step(),
-          .seconds = position_.seconds,
-          .time = time_of_day(),
-          .stage = stage.name,
-          .attention = kind_name(stage),
-          .loss = outcome.loss,
-          .learning_rate = learning_rate(config_.schedule, config_.optimizer.learning_rate, position_.step - 1,
-                                         config_.total_steps()),
-          .gradient_norm = outcome.gradient_norm,
-          .tokens_per_second = static_cast<double>(config_.tokens_per_step()) / seconds,
-          .retained_fraction = std::min(1.0, static_cast<double>(retained) / static_cast<double>(context))};
 }
 
 /// Runs what is left of a stage: steps, validations and checkpoints. A checkpoint comes after all records of its step,
@@ -195,35 +234,39 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
   apply_attention(stage);
   const auto due = [&](int64_t interval) { return interval > 0 && position_.step % interval == 0; };
   const int64_t stage_end = stage_begin + stage.steps;
+  const size_t ahead = plan_.device.is_cuda() ? 1 : 0;
+  const auto asked = [](const std::function<bool()>& question) { return question && question(); };
+  progress.before = Clock::now();
   while (position_.step < stage_end) {
-    const auto start = Clock::now();
-    const StepOutcome outcome = train_step(position_.step);
-    const double seconds = seconds_since(start);
-    if (!std::isfinite(outcome.loss)) {
-      throw std::runtime_error("the loss of step " + std::to_string(position_.step + 1) +
-                               " is not finite; lower optimizer.learning_rate or lengthen schedule.warmup_steps");
-    }
-    ++position_.step;
-    position_.seconds += seconds;
-    const StepRecord record = make_record(stage, outcome, seconds);
-    progress.result.steps.push_back(record);
-    if (progress.folder != nullptr && due(config_.training.log_interval)) progress.folder->record(record);
-    if (progress.observer.on_step) progress.observer.on_step(record);
+    progress.pending.push_back(start_step(stage));
+    while (progress.pending.size() > ahead) finish_step(progress);
+    if (progress.skipped_in_a_row >= config_.training.max_skipped_steps) finish_all(progress);
     if (position_.step == stage_end) break;
-    if (due(config_.training.validation_interval)) validate(stage, false, progress);
-    progress.result.stopped = progress.observer.should_stop && progress.observer.should_stop();
-    if (progress.result.stopped || due(config_.checkpoint.interval)) save(progress);
+    const bool validates = due(config_.training.validation_interval);
+    if (validates) {
+      finish_all(progress);
+      validate(stage, false, progress);
+    }
+    progress.result.stopped = asked(progress.observer.should_stop);
+    const bool saves = progress.result.stopped || due(config_.checkpoint.interval);
+    if (saves) {
+      finish_all(progress);
+      save(progress);
+    }
     if (progress.result.stopped) return;
-    progress.result.paused = progress.observer.should_pause && progress.observer.should_pause();
+    progress.result.paused = asked(progress.observer.should_pause);
+    if (progress.result.paused) finish_all(progress);
     if (progress.result.paused) return;
+    if (validates || saves) progress.before = Clock::now();
   }
+  finish_all(progress);
   validate(stage, true, progress);
   ++position_.stages_done;
   save(progress);
 }
 
 RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_far) {
-  Progress progress{observer, folder, {}};
+  Progress progress{observer, folder, {}, {}, Clock::now()};
   progress.result.steps = std::move(so_far.steps);
   progress.result.validations = std::move(so_far.validations);
   int64_t begin = 0;

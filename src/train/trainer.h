@@ -1,8 +1,7 @@
 // The training loop: stages of dense and Lighthouse attention over one optimiser state and one continuing data stream.
 #pragma once
 
-#include <torch/optim/adamw.h>
-
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,7 +11,9 @@
 #include "train/checkpoint.h"
 #include "train/config.h"
 #include "train/corpus.h"
+#include "train/device.h"
 #include "train/metrics.h"
+#include "train/optimizer.h"
 #include "train/run_folder.h"
 
 namespace lighthouse::train {
@@ -43,7 +44,8 @@ struct RunResult {
   std::vector<StageResult> stages;  ///< Those that have steps.
   std::vector<StepRecord> steps;
   std::vector<ValidationRecord> validations;
-  double seconds = 0;  ///< Training only.
+  double seconds = 0;         ///< Training only.
+  int64_t skipped_steps = 0;  ///< Whose loss or gradient was not finite.
   bool paused = false;
   bool stopped = false;  ///< Before its end, because the observer said so.
 };
@@ -52,7 +54,10 @@ struct RunResult {
 std::vector<StageResult> summarize_stages(const std::vector<StepRecord>& steps);
 
 /// Runs a configuration, from fresh weights or from a checkpoint. The same configuration with the same number of
-/// threads gives the same losses, bit for bit, however often the run is interrupted.
+/// threads gives the same losses, bit for bit, however often the run is interrupted; on a GPU in deterministic mode.
+///
+/// On a GPU the host runs a step ahead of the device: nothing in a step waits, and a step's record comes while the next
+/// one runs.
 class Trainer {
  public:
   /// Sets torch's seed and threads, reads the data, makes the model. Throws std::invalid_argument or
@@ -69,27 +74,29 @@ class Trainer {
 
   model::Decoder& decoder() { return decoder_; }
   const Corpus& corpus() const { return corpus_; }
+  const ComputePlan& plan() const { return plan_; }
 
   /// Mean held-out loss in nats under the decoder's present attention.
   double validation_loss();
 
  private:
-  struct StepOutcome {
-    double loss = 0;
-    double gradient_norm = 0;
-  };
   struct Progress;
-  StepOutcome train_step(int64_t step);
-  StepRecord make_record(const StageConfig& stage, const StepOutcome& outcome, double seconds) const;
+  /// A step that the device may still be at.
+  struct PendingStep;
+  PendingStep start_step(const StageConfig& stage);
+  void finish_step(Progress& progress);
+  void finish_all(Progress& progress);
+  torch::Tensor to_device(const torch::Tensor& tokens) const;
   void run_stage(const StageConfig& stage, int64_t stage_begin, Progress& progress);
   void validate(const StageConfig& stage, bool stage_end, Progress& progress);
   void save(Progress& progress);
   void apply_attention(const StageConfig& stage);
 
   RunConfig config_;
+  ComputePlan plan_;
   Corpus corpus_;
   model::Decoder decoder_{nullptr};
-  std::unique_ptr<torch::optim::AdamW> optimizer_;
+  std::unique_ptr<AdamW> optimizer_;
   Position position_;
 };
 

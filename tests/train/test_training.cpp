@@ -6,6 +6,7 @@
 
 #include "temporary_folder.h"
 #include "tiny_run.h"
+#include "train/optimizer.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -134,12 +135,79 @@ TEST(Training, OneProcessAtATime) {
   expect_error([&] { train::RunFolder(config, train::FolderUse::kResume); }, {"another process is using", "run"});
 }
 
-TEST(Training, StopsWhereTheLossIsNotFinite) {
+TEST(Training, StopsWhereStepsAreNotFinite) {
   const TemporaryFolder folder;
   RunConfig config = tiny_run(folder);
   config.optimizer.learning_rate = 1e30;
   config.optimizer.clip_norm = 0;
-  expect_error([&] { Trainer(config).run(); }, {"is not finite", "learning_rate"});
+  config.training.max_skipped_steps = 3;
+  train::RunFolder run_folder(config, train::FolderUse::kNew);
+  run_folder.begin(std::nullopt);
+  Trainer trainer(config);
+  expect_error([&] { trainer.run({}, &run_folder); },
+               {"3 steps in a row", "not finite", "skipped", "checkpoint", "learning_rate"});
+  const auto metrics = train::read_metrics(folder.path() / "run" / "metrics.jsonl");
+  ASSERT_GE(metrics.steps.size(), 4U);
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(metrics.steps[metrics.steps.size() - 1 - i].skipped);
+  EXPECT_FALSE(metrics.steps.front().skipped);
+  EXPECT_EQ(train::list_checkpoints(folder.path() / "run" / "checkpoints").size(), 1U);
+}
+
+TEST(Optimizer, SkipsWhatIsNotFinite) {
+  torch::nn::Linear module(3, 2);
+  train::AdamW optimizer(*module, {});
+  const auto before = module->weight.detach().clone();
+  const auto set = [&](double value) {
+    for (auto& parameter : module->parameters()) parameter.mutable_grad() = torch::full_like(parameter, value);
+  };
+  set(1.0);
+  module->weight.mutable_grad()[1][2] = INFINITY;
+  const auto skipped = optimizer.step(0.1, torch::tensor(1.0F));
+  EXPECT_EQ(skipped[2].item<float>(), 1);
+  EXPECT_TRUE(torch::equal(module->weight, before));
+  EXPECT_EQ(optimizer.states()[0].steps.item<float>(), 0);
+  set(1.0);
+  EXPECT_EQ(optimizer.step(0.1, torch::tensor(NAN))[2].item<float>(), 1);
+  EXPECT_TRUE(torch::equal(module->weight, before));
+  const auto taken = optimizer.step(0.1, torch::tensor(1.0F));
+  EXPECT_EQ(taken[2].item<float>(), 0);
+  EXPECT_FLOAT_EQ(taken[1].item<float>(), std::sqrt(8.0F));
+  EXPECT_EQ(optimizer.states()[0].steps.item<float>(), 1);
+}
+
+TEST(Optimizer, IsTorchsAdamWWithClipping) {
+  // Against torch::optim::AdamW and clip_grad_norm_, in the same order.
+  torch::manual_seed(3);
+  torch::nn::Linear ours(5, 4), theirs(5, 4);
+  const auto copy = [&](const torch::nn::Linear& from, torch::nn::Linear& to) {
+    const torch::NoGradGuard no_grad;
+    to->weight.copy_(from->weight);
+    to->bias.copy_(from->bias);
+  };
+  copy(ours, theirs);
+  train::OptimizerConfig config;
+  config.clip_norm = 0.5;
+  train::AdamW optimizer(*ours, config);
+  const auto options = [&](double decay) {
+    return std::make_unique<torch::optim::AdamWOptions>(
+        torch::optim::AdamWOptions(0.01).betas({config.beta1, config.beta2}).eps(config.epsilon).weight_decay(decay));
+  };
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(std::vector<torch::Tensor>{theirs->weight}, options(config.weight_decay));
+  groups.emplace_back(std::vector<torch::Tensor>{theirs->bias}, options(0));
+  torch::optim::AdamW reference(groups, torch::optim::AdamWOptions(0.01));
+  for (int step = 0; step < 6; ++step) {
+    const auto x = torch::randn({3, 5});
+    ours->zero_grad();
+    theirs->zero_grad();
+    ours->forward(x).square().sum().backward();
+    theirs->forward(x).square().sum().backward();
+    optimizer.step(0.01, torch::tensor(0.0F));
+    torch::nn::utils::clip_grad_norm_(theirs->parameters(), config.clip_norm);
+    reference.step();
+    EXPECT_TRUE(torch::allclose(ours->weight, theirs->weight, 1e-5, 1e-6));
+    EXPECT_TRUE(torch::allclose(ours->bias, theirs->bias, 1e-5, 1e-6));
+  }
 }
 
 }  // namespace

@@ -41,6 +41,43 @@ struct WindowArrays {
 [[nodiscard]] Status window_reduce(const WindowParameters& common, const WindowArrays& arrays, Stream stream);
 [[nodiscard]] Status window_broadcast(const WindowParameters& common, const WindowArrays& arrays, Stream stream);
 
+/// Of contiguous rows. Forward: where `addend` is given, sum = input + addend, and output is the norm of it.
+/// Backward: grad_input = the norm's gradient + grad_residual (null: 0); output, where given, gets the normal form;
+/// grad_gain gets norm_blocks(rows) rows whose sum is the gain's gradient.
+struct NormParameters {
+  ScalarType scalar_type = ScalarType::kFloat32;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  float epsilon = 0;
+  const void* input = nullptr;
+  const void* addend = nullptr;
+  const float* gain = nullptr;
+  void* sum = nullptr;
+  void* output = nullptr;
+  const void* grad_output = nullptr;
+  const void* grad_residual = nullptr;
+  void* grad_input = nullptr;
+  float* grad_gain = nullptr;
+};
+/// Whether the kernels take such rows.
+bool norm_fits(ScalarType type, int64_t columns);
+int64_t norm_blocks(int64_t rows);
+[[nodiscard]] Status rms_norm(const NormParameters& parameters, Stream stream);
+[[nodiscard]] Status rms_norm_backward(const NormParameters& parameters, Stream stream);
+
+/// Of contiguous rows: gate_up [rows, 2 columns], output [rows, columns] (in backward it may be null). Backward where
+/// grad_output is given.
+struct SwigluParameters {
+  ScalarType scalar_type = ScalarType::kFloat32;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  const void* gate_up = nullptr;
+  void* output = nullptr;
+  const void* grad_output = nullptr;
+  void* grad_gate_up = nullptr;
+};
+[[nodiscard]] Status swiglu(const SwigluParameters& parameters, Stream stream);
+
 [[nodiscard]] Status list_entries(const ListParameters& parameters, Stream stream);
 
 }  // namespace lighthouse::kernels::cuda

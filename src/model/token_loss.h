@@ -1,0 +1,20 @@
+// Cross-entropy over the vocabulary without whole logits: rows are taken in chunks, and a chunk's gradient is computed
+// while its logits are there.
+#pragma once
+
+#include <torch/types.h>
+
+namespace lighthouse::model {
+
+/// Mean cross-entropy, in nats (float32), of hidden [rows, C] times weight [V, C] transposed against int64 targets
+/// [rows]. Products are in hidden's type, the rest in float32; the weight's gradient comes in its own type. At most
+/// about 256 MB stand at once beside the gradients, whatever V is. Differentiable in hidden and weight, once.
+torch::Tensor token_loss(const torch::Tensor& hidden, const torch::Tensor& weight, const torch::Tensor& targets);
+
+/// The losses of single tokens, float32 [rows]; no gradient.
+torch::Tensor token_losses(const torch::Tensor& hidden, const torch::Tensor& weight, const torch::Tensor& targets);
+
+/// Rows of a chunk for a vocabulary.
+int64_t token_loss_rows(int64_t vocab_size);
+
+}  // namespace lighthouse::model

@@ -1,0 +1,137 @@
+#include "ops/fused.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/sigmoid.h>
+#include <ATen/ops/silu.h>
+#include <c10/util/Exception.h>
+
+#include "ops/fused_cuda.h"
+#include "ops/kernel_arguments.h"
+#include "ops/operators.h"
+
+namespace lighthouse::ops {
+namespace {
+
+using at::Tensor;
+
+at::ScalarType wide_type(const Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+
+PyramidOptions options_of(const Geometry& geometry) {
+  return {geometry.num_levels(), geometry.pooling_factor(), geometry.top_k(), geometry.num_tiles()};
+}
+
+bool on_cuda(const Tensor& tensor) { return tensor.is_cuda(); }
+
+void check_rows_of(const char* name, const Tensor& tensor) {
+  TORCH_CHECK_VALUE(tensor.dim() == 2 && tensor.is_contiguous(), "lighthouse: ", name,
+                    " must be contiguous rows [rows, columns]; got ", tensor.sizes());
+}
+
+}  // namespace
+
+Normalized rms_norm(const Tensor& input, const Tensor& addend, const Tensor& gain, double epsilon) {
+  check_rows_of("the norm's input", input);
+  if (on_cuda(input) && cuda::norm_fits(input)) return cuda::rms_norm(input, addend, gain, epsilon);
+  const auto type = wide_type(input);
+  Tensor sum = addend.defined() ? input + addend : input;
+  const Tensor wide = sum.to(type);
+  const Tensor inverse = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + epsilon);
+  return {sum, (wide * inverse * gain.to(type)).to(input.scalar_type())};
+}
+
+NormGradients rms_norm_backward(const Tensor& grad, const Tensor& input, const Tensor& gain, double epsilon,
+                                const Tensor& residual, bool with_normal) {
+  check_rows_of("the norm's input", input);
+  if (on_cuda(input) && cuda::norm_fits(input)) {
+    return cuda::rms_norm_backward(grad, input, gain, epsilon, residual, with_normal);
+  }
+  const auto type = wide_type(input);
+  const Tensor wide = input.to(type);
+  const Tensor slope = grad.to(type);
+  const Tensor weight = gain.to(type);
+  const Tensor inverse = at::rsqrt(wide.square().mean(-1, /*keepdim=*/true) + epsilon);
+  const Tensor scaled = wide * inverse;
+  const Tensor weighted = slope * weight;
+  Tensor gradient = inverse * (weighted - scaled * (weighted * scaled).mean(-1, /*keepdim=*/true));
+  if (residual.defined()) gradient = gradient + residual.to(type);
+  return {gradient.to(input.scalar_type()), (slope * scaled).sum(0).to(gain.scalar_type()),
+          with_normal ? (scaled * weight).to(input.scalar_type()) : Tensor()};
+}
+
+Tensor swiglu(const Tensor& gate_up) {
+  check_rows_of("gate and up", gate_up);
+  if (on_cuda(gate_up)) return cuda::swiglu(gate_up);
+  const auto halves = gate_up.chunk(2, -1);
+  return at::silu(halves[0]) * halves[1];
+}
+
+SwigluGradients swiglu_backward(const Tensor& grad, Tensor gate_up) {
+  check_rows_of("gate and up", gate_up);
+  if (on_cuda(gate_up)) return cuda::swiglu_backward(grad, gate_up);
+  const auto halves = gate_up.chunk(2, -1);
+  const Tensor gate = halves[0].to(wide_type(gate_up));
+  const Tensor sigmoid = at::sigmoid(gate);
+  const Tensor silu = gate * sigmoid;
+  const Tensor grad_up = grad * silu;
+  const Tensor grad_gate = grad * halves[1] * (sigmoid * (1 + gate * (1 - sigmoid)));
+  const Tensor output = (silu * halves[1]).to(gate_up.scalar_type());
+  halves[0].copy_(grad_gate);
+  halves[1].copy_(grad_up);
+  return {gate_up, output};
+}
+
+void rotate_into(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin, bool inverse,
+                 const Tensor& to_query, const Tensor& to_key) {
+  if (on_cuda(query)) {
+    PyramidOptions whole;
+    whole.num_levels = 1;
+    cuda::rotate(Geometry(query.size(2), whole), query, key, cos, sin, inverse, nullptr, to_query, to_key);
+    return;
+  }
+  const auto [rotated_query, rotated_key] = rotary(query, key, cos, sin, inverse);
+  to_query.copy_(rotated_query);
+  to_key.copy_(rotated_key);
+}
+
+WindowScores rotate_and_score_into(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
+                                   const PyramidOptions& options, const Tensor& to_query, const Tensor& to_key) {
+  if (on_cuda(query)) {
+    const Geometry geometry(query.size(2), options);
+    WindowScores scores = empty_scores(geometry, key);
+    cuda::rotate(geometry, query, key, cos, sin, /*inverse=*/false, &scores, to_query, to_key);
+    return scores;
+  }
+  const auto [rotated_query, rotated_key, query_scores, key_scores] = rotary_score(query, key, cos, sin, options);
+  to_query.copy_(rotated_query);
+  to_key.copy_(rotated_key);
+  return {query_scores, key_scores};
+}
+
+void scatter_into(const Tensor& output, const Tree& tree, const Tensor& to) {
+  if (on_cuda(output)) {
+    cuda::broadcast_into(kernels::Span::kWriteRange, {output}, tree, {to});
+    return;
+  }
+  to.copy_(scatter(output, tree.nodes, tree.geometry.num_tokens(), options_of(tree.geometry)));
+}
+
+Tensor scatter_adjoint(const Tensor& grad, const Tree& tree) {
+  return scatter_backward(grad, tree.nodes, options_of(tree.geometry));
+}
+
+void gather_adjoint_into(const Gathered& grads, const Tree& tree, const Tensor& to_query, const Tensor& to_key,
+                         const Tensor& to_value) {
+  if (on_cuda(grads.query)) {
+    cuda::broadcast_into(kernels::Span::kWindow, {grads.query, grads.key, grads.value}, tree,
+                         {to_query, to_key, to_value});
+    return;
+  }
+  const auto [query, key, value] = gather_backward(grads.query, grads.key, grads.value, tree.nodes,
+                                                   tree.geometry.num_tokens(), options_of(tree.geometry));
+  to_query.copy_(query);
+  to_key.copy_(key);
+  to_value.copy_(value);
+}
+
+}  // namespace lighthouse::ops
