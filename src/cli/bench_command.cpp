@@ -21,6 +21,7 @@
 #include "cli/cuda_bench_command.h"
 #include "cli/cuda_bench_report.h"
 #include "cli/progress.h"
+#include "cli/train_bench_command.h"
 #include "io/atomic_file.h"
 
 namespace lighthouse::cli {
@@ -51,6 +52,7 @@ struct BenchArguments {
   std::string html;
   std::string svg;
   std::string from;
+  TrainBenchArguments train;  // where a configuration is given
 };
 
 /// What runs, and the time left: rewritten in place on a terminal, a line per length elsewhere.
@@ -233,6 +235,13 @@ void run_bench(const BenchArguments& arguments) {
     show_recorded(arguments);
     return;
   }
+  if (!arguments.train.config.empty()) {
+    TrainBenchArguments train = arguments.train;
+    train.repeats = arguments.setting.repeats;
+    train.json = arguments.json;
+    run_train_bench(train);
+    return;
+  }
   const bool cuda = chooses_cuda(arguments);
   analysis::BenchmarkSetting setting = setting_of(arguments, cuda);
   const std::vector<bool> rules = rules_of(arguments);
@@ -307,7 +316,8 @@ void add_bench_command(CLI::App& program) {
       "  lighthouse bench --n 65536 --top-k 512 1024 2048 --no-dense\n"
       "  lighthouse bench --n 16384 --heads 32 --kv-heads 8 --head-dim 128 --dtype bfloat16 --causal-selection\n"
       "  lighthouse bench --device cuda --rule both --layout both --json gpu.json\n"
-      "  lighthouse bench --from gpu.json --svg figure.svg");
+      "  lighthouse bench --from gpu.json --svg figure.svg\n"
+      "  lighthouse bench --train configs/paper-267m-98k.toml --json training.json");
   CLI::Option* device =
       command->add_option("--device", arguments->device, "cpu or cuda. Default: cuda where torch sees one");
   CLI::Option* lengths = add_layer_options(*command, *arguments);
@@ -331,6 +341,22 @@ void add_bench_command(CLI::App& program) {
       ->excludes(lengths)
       ->excludes(extras)
       ->excludes(no_extras);
+  CLI::Option* train =
+      command
+          ->add_option("--train", arguments->train.config,
+                       "Time training by this configuration instead of a layer: tokens per second, memory, parts of a "
+                       "step; of the options below --set, --baseline, --repeats and --json apply")
+          ->excludes(device)
+          ->excludes(lengths);
+  command->add_option("--set", arguments->train.overrides, "With --train: override a key of the configuration")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->needs(train);
+  command
+      ->add_option("--baseline", arguments->train.baseline,
+                   "With --train: tokens per second of another dense run, to compare the schedule with")
+      ->check(CLI::PositiveNumber)
+      ->needs(train);
   command->callback([arguments] { run_bench(*arguments); });
 }
 

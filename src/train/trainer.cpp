@@ -44,6 +44,16 @@ const char* kind_name(const StageConfig& stage) { return stage.lighthouse ? "lig
 
 }  // namespace
 
+model::Decoder make_decoder(const RunConfig& config, const ComputePlan& plan) {
+  torch::manual_seed(static_cast<uint64_t>(config.seed));
+  // Drawn on the host, so that a seed means the same weights everywhere.
+  model::Decoder decoder(config.model);
+  decoder->to(plan.device);
+  decoder->set_compute_type(plan.type);
+  decoder->set_recompute(plan.recompute);
+  return decoder;
+}
+
 /// Who watches a run, and what it has recorded.
 struct Trainer::Progress {
   const Observer& observer;
@@ -66,12 +76,7 @@ Trainer::Trainer(const RunConfig& config)
       corpus_(config.data, static_cast<uint64_t>(config.seed), config.model.vocab_size) {
   if (config.training.num_threads > 0) at::set_num_threads(static_cast<int>(config.training.num_threads));
   set_deterministic(config.training.deterministic);
-  torch::manual_seed(static_cast<uint64_t>(config.seed));
-  // Drawn on the host, so that a seed means the same weights everywhere.
-  decoder_ = model::Decoder(config.model);
-  decoder_->to(plan_.device);
-  decoder_->set_compute_type(plan_.type);
-  decoder_->set_recompute(plan_.recompute);
+  decoder_ = make_decoder(config, plan_);
   optimizer_ = std::make_unique<AdamW>(*decoder_, config.optimizer);
 }
 

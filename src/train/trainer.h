@@ -53,6 +53,9 @@ struct RunResult {
 /// Stages of a run by its records.
 std::vector<StageResult> summarize_stages(const std::vector<StepRecord>& steps);
 
+/// A model with fresh weights, drawn by the configuration's seed, on the plan's device.
+model::Decoder make_decoder(const RunConfig& config, const ComputePlan& plan);
+
 /// Runs a configuration, from fresh weights or from a checkpoint. The same configuration with the same number of
 /// threads gives the same losses, bit for bit, however often the run is interrupted; on a GPU in deterministic mode.
 ///

@@ -194,9 +194,9 @@ TEST(Checkpoint, HoldsTheRandomState) {
   torch::manual_seed(1);
   trainer.restore(checkpoint, "the checkpoint");
   EXPECT_TRUE(torch::equal(at::globalContext().defaultGenerator(at::kCPU).get_state(), expected));
-  EXPECT_EQ(checkpoint.environment, train::environment());
+  EXPECT_EQ(checkpoint.environment, train::environment(trainer.plan()));
   EXPECT_EQ(train::describe_differences({{"threads", "3"}}, {{"threads", "4"}}), "threads: 3 then, 4 now");
-  EXPECT_EQ(train::describe_differences(checkpoint.environment, train::environment()), "");
+  EXPECT_EQ(train::describe_differences(checkpoint.environment, train::environment(trainer.plan())), "");
 }
 
 TEST(Checkpoint, NamesTensorsThatDoNotFit) {

@@ -1,0 +1,140 @@
+#include "cli/train_bench_command.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "analysis/provenance.h"
+#include "analysis/train_benchmark.h"
+#include "io/atomic_file.h"
+#include "model/decoder.h"
+#include "report/html_page.h"
+#include "train/memory_estimate.h"
+
+namespace lighthouse::cli {
+namespace {
+
+using analysis::StageBenchmark;
+using analysis::TrainBenchmark;
+using Json = nlohmann::ordered_json;
+
+std::string number(const char* pattern, double value) {
+  char text[64];
+  std::snprintf(text, sizeof(text), pattern, value);
+  return text;
+}
+
+const StageBenchmark* find_dense(const TrainBenchmark& result) {
+  for (const auto& stage : result.stages) {
+    if (!stage.lighthouse) return &stage;
+  }
+  return nullptr;
+}
+
+/// How many times faster the schedule's tokens go by than at a dense run's speed.
+double speedup(const TrainBenchmark& result, double dense_tokens_per_second) {
+  double steps = 0;
+  double time = 0;  // in steps at one token per second
+  for (const auto& stage : result.stages) {
+    steps += static_cast<double>(stage.steps);
+    time += static_cast<double>(stage.steps) / stage.tokens_per_second;
+  }
+  return steps / dense_tokens_per_second / time;
+}
+
+void print(const TrainBenchArguments& arguments, const train::RunConfig& config, const TrainBenchmark& result) {
+  std::cout << "\n"
+            << arguments.config << " on " << train::describe(result.plan, config) << "\n"
+            << "a large product: " << number("%.0f", result.product_flops_per_second / 1e12)
+            << " TFLOP/s; a large copy: " << number("%.2f", result.copy_bytes_per_second / 1e12) << " TB/s\n\n";
+  report::Table stages{{"stage", "attention", "ms per step", "tokens/s", "of the products' speed", "peak GB", "reserved GB"}, {}};
+  for (const auto& stage : result.stages) {
+    stages.rows.push_back({stage.name, stage.lighthouse ? "lighthouse" : "dense", number("%.1f", stage.step_ms),
+                           number("%.0f", stage.tokens_per_second), number("%.1f%%", 100 * stage.flops_utilisation),
+                           number("%.2f", stage.peak_bytes / 1e9), number("%.2f", stage.peak_reserved_bytes / 1e9)});
+  }
+  std::cout << report::to_text(stages);
+  for (const auto& stage : result.stages) {
+    report::Table parts{{"part", "ms", "share", "floor ms", "factor"}, {}};
+    for (const auto& part : stage.parts) {
+      const bool floor = part.floor_ms > 0;
+      parts.rows.push_back({part.name, number("%.1f", part.ms), number("%.1f%%", 100 * part.ms / stage.watched_step_ms),
+                            floor ? number("%.1f", part.floor_ms) : "-",
+                            floor ? number("%.2f", part.ms / part.floor_ms) : "-"});
+    }
+    std::cout << "\nParts of a step of stage " << stage.name << ", forward and backward together ("
+              << number("%.1f", stage.watched_step_ms) << " ms while watched)\n"
+              << report::to_text(parts);
+  }
+  std::cout << "\n";
+  if (const StageBenchmark* dense = find_dense(result)) {
+    std::cout << "projected for the schedule's steps: " << number("%.2f", speedup(result, dense->tokens_per_second))
+              << "x as fast as all of them dense here\n";
+  }
+  if (arguments.baseline) {
+    std::cout << "projected for the schedule's steps: " << number("%.2f", speedup(result, *arguments.baseline))
+              << "x as fast as a dense run at " << number("%.0f", *arguments.baseline) << " tokens/s\n";
+  }
+  std::cout << "Steps are of one batch, on random tokens; floors are flops at the large product's speed and bytes at the "
+               "large copy's.\n"
+            << std::flush;
+}
+
+std::string to_json(const TrainBenchArguments& arguments, const train::RunConfig& config,
+                    const TrainBenchmark& result) {
+  const auto provenance = analysis::read_provenance();
+  Json json{{"lighthouse", provenance.lighthouse},
+            {"torch", provenance.torch},
+            {"commit", provenance.commit},
+            {"date", provenance.date},
+            {"device", train::environment(result.plan).at("device")},
+            {"config", train::to_toml(config)},
+            {"file", arguments.config},
+            {"precision", train::environment(result.plan).at("precision")},
+            {"recompute", train::name_of(result.plan.recompute)},
+            {"estimated_bytes", train::estimate_memory(config, static_cast<int64_t>(torch::elementSize(result.plan.type)),
+                                                       result.plan.recompute)
+                                    .total()},
+            {"product_flops_per_second", result.product_flops_per_second},
+            {"copy_bytes_per_second", result.copy_bytes_per_second},
+            {"stages", Json::array()}};
+  for (const auto& stage : result.stages) {
+    Json parts = Json::array();
+    for (const auto& part : stage.parts) {
+      parts.push_back({{"name", part.name}, {"ms", part.ms}, {"floor_ms", part.floor_ms}});
+    }
+    json["stages"].push_back({{"name", stage.name},
+                              {"attention", stage.lighthouse ? "lighthouse" : "dense"},
+                              {"steps", stage.steps},
+                              {"step_ms", stage.step_ms},
+                              {"tokens_per_second", stage.tokens_per_second},
+                              {"flops_utilisation", stage.flops_utilisation},
+                              {"peak_bytes", stage.peak_bytes},
+                              {"peak_reserved_bytes", stage.peak_reserved_bytes},
+                              {"watched_step_ms", stage.watched_step_ms},
+                              {"parts", parts}});
+  }
+  return json.dump(1) + "\n";
+}
+
+}  // namespace
+
+void run_train_bench(const TrainBenchArguments& arguments) {
+  if (arguments.repeats < 1) {
+    throw std::invalid_argument("--repeats must be at least 1; got " + std::to_string(arguments.repeats));
+  }
+  if (!arguments.json.empty() &&
+      !std::filesystem::is_directory(std::filesystem::absolute(arguments.json).parent_path())) {
+    throw std::runtime_error("--json must name a file in a folder that exists; got " + arguments.json);
+  }
+  const train::RunConfig config = train::load_config(arguments.config, arguments.overrides);
+  model::check(config.model);
+  const TrainBenchmark result = analysis::benchmark_training(
+      config, arguments.repeats, [](const std::string& what) { std::cerr << "timing " << what << "\n"; });
+  if (!arguments.json.empty()) io::write_file(arguments.json, to_json(arguments, config, result));
+  print(arguments, config, result);
+}
+
+}  // namespace lighthouse::cli
