@@ -43,12 +43,17 @@ const char* name_of(model::Recompute recompute) {
   return "";
 }
 
-ComputePlan plan_compute(const RunConfig& config) {
+ComputePlan choose_compute(const RunConfig& config) {
   ComputePlan plan;
   plan.device = choose_device(config.training.device);
   plan.type = choose_type(config.training.precision, plan.device);
   plan.memory_bytes =
       plan.device.is_cuda() ? kernels::cuda::device_facts(plan.device.index()).free_bytes : available_memory_bytes();
+  return plan;
+}
+
+ComputePlan plan_compute(const RunConfig& config) {
+  ComputePlan plan = choose_compute(config);
   const auto element_size = static_cast<int64_t>(torch::elementSize(plan.type));
   if (config.training.recompute) {
     plan.recompute = *config.training.recompute;

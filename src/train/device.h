@@ -16,6 +16,9 @@ struct ComputePlan {
   double memory_bytes = 0;  ///< The device's.
 };
 
+/// Device and type alone, as plan_compute() chooses them.
+ComputePlan choose_compute(const RunConfig& config);
+
 /// Chooses what the configuration leaves open: a GPU where there is one that this build can use, bfloat16 there, and
 /// the policy that computes least again and fits. Throws std::invalid_argument for a device that is not there, and for
 /// a run that cannot fit, with what it needs, what there is and what to change.

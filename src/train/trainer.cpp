@@ -42,6 +42,29 @@ double median(std::vector<double> values) {
 
 const char* kind_name(const StageConfig& stage) { return stage.lighthouse ? "lighthouse" : "dense"; }
 
+/// A point in the time of the device that computes. The host's clock would not do: a step is handed over in pieces while
+/// the one before still runs.
+class Moment {
+ public:
+  explicit Moment(const torch::Device& device) : time_(Clock::now()) {
+    if (device.is_cpu()) return;
+    event_ = std::make_shared<c10::Event>(device.type(), c10::EventFlag::BACKEND_DEFAULT);
+    event_->record(at::accelerator::getCurrentStream(device.index()));
+  }
+  void wait() const {
+    if (event_) event_->synchronize();
+  }
+  /// Both must have come.
+  double seconds_since(const Moment& before) const {
+    if (event_) return before.event_->elapsedTime(*event_) / 1e3;
+    return std::chrono::duration<double>(time_ - before.time_).count();
+  }
+
+ private:
+  Clock::time_point time_;
+  std::shared_ptr<c10::Event> event_;
+};
+
 }  // namespace
 
 model::Decoder make_decoder(const RunConfig& config, const ComputePlan& plan) {
@@ -60,14 +83,14 @@ struct Trainer::Progress {
   RunFolder* folder;
   RunResult result;
   std::deque<PendingStep> pending;
-  Clock::time_point before;         // when the step before ended, or the first of them began
+  Moment before;  // when the step before ended, or the first of them began
   int64_t skipped_in_a_row = 0;
 };
 
 struct Trainer::PendingStep {
   StepRecord record;     // all but what the device computes
   torch::Tensor report;  // AdamW's, on the host
-  std::shared_ptr<c10::Event> done;  // null: the report is there
+  Moment done;
 };
 
 Trainer::Trainer(const RunConfig& config)
@@ -138,31 +161,28 @@ Trainer::PendingStep Trainer::start_step(const StageConfig& stage) {
 
   const int64_t context = config_.data.context_length;
   const int64_t retained = stage.lighthouse ? retained_length(context, config_.attention_of(stage)) : context;
-  PendingStep pending;
-  pending.record.step = position_.step;
-  pending.record.tokens = position_.step * config_.tokens_per_step();
-  pending.record.stage = stage.name;
-  pending.record.attention = kind_name(stage);
-  pending.record.learning_rate = rate;
-  pending.record.retained_fraction = std::min(1.0, static_cast<double>(retained) / static_cast<double>(context));
-  pending.report = report;
+  StepRecord record;
+  record.step = position_.step;
+  record.tokens = position_.step * config_.tokens_per_step();
+  record.stage = stage.name;
+  record.attention = kind_name(stage);
+  record.learning_rate = rate;
+  record.retained_fraction = std::min(1.0, static_cast<double>(retained) / static_cast<double>(context));
+  torch::Tensor on_host = report;
   if (report.is_cuda()) {
-    pending.report = torch::empty_like(report, report.options().device(torch::kCPU).pinned_memory(true));
-    pending.report.copy_(report, /*non_blocking=*/true);
-    pending.done = std::make_shared<c10::Event>(c10::DeviceType::CUDA);
-    pending.done->record(at::accelerator::getCurrentStream(plan_.device.index()));
+    on_host = torch::empty_like(report, report.options().device(torch::kCPU).pinned_memory(true));
+    on_host.copy_(report, /*non_blocking=*/true);
   }
-  return pending;
+  return {std::move(record), on_host, Moment(plan_.device)};
 }
 
 /// Waits for the oldest step, and records it.
 void Trainer::finish_step(Progress& progress) {
   PendingStep pending = std::move(progress.pending.front());
   progress.pending.pop_front();
-  if (pending.done) pending.done->synchronize();
-  const auto now = Clock::now();
-  const double seconds = std::chrono::duration<double>(now - progress.before).count();
-  progress.before = now;
+  pending.done.wait();
+  const double seconds = pending.done.seconds_since(progress.before);
+  progress.before = pending.done;
   position_.seconds += seconds;
 
   StepRecord& record = pending.record;
@@ -241,7 +261,7 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
   const int64_t stage_end = stage_begin + stage.steps;
   const size_t ahead = plan_.device.is_cuda() ? 1 : 0;
   const auto asked = [](const std::function<bool()>& question) { return question && question(); };
-  progress.before = Clock::now();
+  progress.before = Moment(plan_.device);
   while (position_.step < stage_end) {
     progress.pending.push_back(start_step(stage));
     while (progress.pending.size() > ahead) finish_step(progress);
@@ -262,7 +282,7 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
     progress.result.paused = asked(progress.observer.should_pause);
     if (progress.result.paused) finish_all(progress);
     if (progress.result.paused) return;
-    if (validates || saves) progress.before = Clock::now();
+    if (validates || saves) progress.before = Moment(plan_.device);
   }
   finish_all(progress);
   validate(stage, true, progress);
@@ -271,7 +291,7 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
 }
 
 RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_far) {
-  Progress progress{observer, folder, {}, {}, Clock::now()};
+  Progress progress{observer, folder, {}, {}, Moment(plan_.device)};
   progress.result.steps = std::move(so_far.steps);
   progress.result.validations = std::move(so_far.validations);
   int64_t begin = 0;
