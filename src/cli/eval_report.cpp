@@ -129,23 +129,19 @@ report::LineChart loss_chart(const Evaluation& e) {
   chart.x_scale = report::Scale::kLog;
   chart.x_format = report::short_length;
   report::Series mean{.name = "mean", .points = {}, .color = 0, .markers = true};
-  report::Series low{.name = "95% interval", .points = {}, .color = 1, .dashed = true};
-  report::Series high = low;
-  high.name = "";
+  // One series there and back, so that the legend has one name.
+  report::Series interval{.name = "95% interval", .points = {}, .color = 1, .dashed = true};
+  std::vector<report::Point> high = {{std::numeric_limits<double>::quiet_NaN(), 0}};
   for (const auto& bucket : e.loss->buckets) {
     const double x = std::max(1.0, static_cast<double>(bucket.begin + bucket.end) / 2);
     mean.points.push_back({x, bucket.loss.value});
-    low.points.push_back({x, bucket.loss.interval.low});
-    high.points.push_back({x, bucket.loss.interval.high});
+    interval.points.push_back({x, bucket.loss.interval.low});
+    high.push_back({x, bucket.loss.interval.high});
     chart.x_ticks.push_back(static_cast<double>(bucket.end));
   }
   chart.series = {mean};
-  if (e.loss->sequences > 1) {
-    // One line there and back, so that the legend has one name.
-    low.points.push_back({std::numeric_limits<double>::quiet_NaN(), 0});
-    low.points.insert(low.points.end(), high.points.begin(), high.points.end());
-    chart.series.push_back(low);
-  }
+  interval.points.insert(interval.points.end(), high.begin(), high.end());
+  if (e.loss->sequences > 1) chart.series.push_back(std::move(interval));
   return chart;
 }
 

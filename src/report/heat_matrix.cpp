@@ -35,7 +35,7 @@ std::string to_figure(const HeatMatrix& matrix) {
   const size_t count = std::max(rows.size(), columns.size());
   const bool numbers = count <= kNumbersUpTo;
   const int size = numbers ? 40 : 12;
-  const int margin = matrix.columns.empty() ? 28 : 44;
+  const int margin = matrix.columns.empty() ? 28 : 52;
   const auto extent = [&](size_t cells) { return margin + size * static_cast<int>(cells); };
   const auto labelled = [&](size_t i) { return numbers || i % 4 == 0; };
   std::ostringstream svg;
