@@ -1,5 +1,6 @@
 #include "report/heat_matrix.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -29,23 +30,29 @@ void draw_cell(std::ostringstream& svg, double value, int x, int y, int size, bo
 }
 
 std::string to_figure(const HeatMatrix& matrix) {
-  const size_t count = matrix.labels.size();
+  const auto& rows = matrix.labels;
+  const auto& columns = matrix.columns.empty() ? rows : matrix.columns;
+  const size_t count = std::max(rows.size(), columns.size());
   const bool numbers = count <= kNumbersUpTo;
   const int size = numbers ? 40 : 12;
-  const int margin = 28;
-  const int extent = margin + size * static_cast<int>(count);
+  const int margin = matrix.columns.empty() ? 28 : 52;
+  const auto extent = [&](size_t cells) { return margin + size * static_cast<int>(cells); };
+  const auto labelled = [&](size_t i) { return numbers || i % 4 == 0; };
   std::ostringstream svg;
   svg << "<figure><h3>" << escape_html(matrix.title) << "</h3><svg role='img' aria-label='" << escape_html(matrix.title)
-      << "' width='" << extent << "' height='" << extent << "'>\n";
-  for (size_t i = 0; i < count; ++i) {
-    const int at = margin + size * static_cast<int>(i);
-    if (numbers || i % 4 == 0) {
-      svg << "<text class='tick' text-anchor='end' x='" << margin - 6 << "' y='" << at + size / 2 + 4 << "'>"
-          << escape_html(matrix.labels[i]) << "</text><text class='tick' text-anchor='middle' x='" << at + size / 2
-          << "' y='" << margin - 7 << "'>" << escape_html(matrix.labels[i]) << "</text>\n";
+      << "' width='" << extent(columns.size()) << "' height='" << extent(rows.size()) << "'>\n";
+  for (size_t j = 0; j < columns.size(); ++j) {
+    if (!labelled(j)) continue;
+    svg << "<text class='tick' text-anchor='middle' x='" << extent(j) + size / 2 << "' y='" << margin - 7 << "'>"
+        << escape_html(columns[j]) << "</text>\n";
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (labelled(i)) {
+      svg << "<text class='tick' text-anchor='end' x='" << margin - 6 << "' y='" << extent(i) + size / 2 + 4 << "'>"
+          << escape_html(rows[i]) << "</text>\n";
     }
-    for (size_t j = 0; j < count; ++j)
-      draw_cell(svg, matrix.values[i][j], margin + size * static_cast<int>(j), at, size, numbers);
+    for (size_t j = 0; j < columns.size(); ++j)
+      draw_cell(svg, matrix.values[i][j], extent(j), extent(i), size, numbers);
   }
   svg << "</svg><figcaption>" << escape_html(matrix.note) << "</figcaption></figure>\n";
   return svg.str();

@@ -126,7 +126,14 @@ void RunFolder::save_model(const model::Decoder& decoder) {
 
 bool RunFolder::has_model() const { return fs::exists(folder_ / kModel); }
 
-LoadedRun load_run(const fs::path& folder) {
+LoadedRun load_run(const fs::path& path) {
+  if (fs::is_regular_file(path)) {
+    const Checkpoint checkpoint = read_checkpoint(path);
+    LoadedRun run{checkpoint.config, model::Decoder(checkpoint.config.model)};
+    model::load_parameters(*run.decoder, checkpoint.weights, path.string());
+    return run;
+  }
+  const fs::path& folder = path;
   LoadedRun run{load_config(folder / kConfig)};
   run.decoder = model::Decoder(run.config.model);
   const fs::path weights = folder / kModel;

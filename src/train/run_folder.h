@@ -61,12 +61,12 @@ class RunFolder {
   std::unique_ptr<TensorBoardFile> tensorboard_;
 };
 
-/// A model and the configuration it was trained with, from its folder: the result, or, while there is none, the newest
-/// checkpoint.
+/// A model and the configuration it was trained with: from a run's folder the result, or, while there is none, the
+/// newest checkpoint; or from a checkpoint's file.
 struct LoadedRun {
   RunConfig config;
   model::Decoder decoder{nullptr};
 };
-LoadedRun load_run(const std::filesystem::path& folder);
+LoadedRun load_run(const std::filesystem::path& path);
 
 }  // namespace lighthouse::train

@@ -94,7 +94,7 @@ def program(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_the_program_teaches():
     assert "train" in program("--help").stdout
-    for command in ("train", "generate", "demo", "report", "doctor", "bench", "inspect"):
+    for command in ("train", "generate", "demo", "report", "doctor", "bench", "inspect", "eval"):
         assert "Example" in program(command, "--help").stdout
     for arguments in ([], ["nonsense"], ["train"], ["train", "x.toml", "--no-such-option"]):
         assert program(*arguments).returncode == 2
@@ -186,6 +186,77 @@ def test_inspects(tmp_path):
     missing = program("inspect", "/no/such/run", "--text", str(text))
     assert missing.returncode == 1 and "cannot read the configuration /no/such/run/config.toml" in missing.stderr
     assert program("inspect", "--text", str(text)).returncode == 2
+
+
+EVALUATED = """
+[model]
+hidden_size = 32
+intermediate_size = 48
+num_hidden_layers = 2
+num_attention_heads = 2
+num_key_value_heads = 1
+head_dim = 16
+[attention]
+num_levels = 2
+pooling_factor = 2
+top_k = 8
+[data]
+paths = ["{text}"]
+context_length = 256
+validation_fraction = 0.1
+[checkpoint]
+interval = 1
+[[stages]]
+attention = "dense"
+steps = 2
+"""
+
+
+def test_evaluates(tmp_path):
+    import json
+
+    text, config, run = tmp_path / "text", tmp_path / "run.toml", tmp_path / "run"
+    text.write_bytes(bytes(range(256)) * 40)
+    config.write_text(EVALUATED.format(text=text))
+    trained = program("train", str(config), "--set", f"output_dir={run}")
+    assert trained.returncode == 0, trained.stderr
+    files = [part for name in ("json", "html") for part in (f"--{name}", str(tmp_path / f"eval.{name}"))]
+    few = ["--sequences", "3", "--trials", "2", "--depths", "0", "100"]
+    shown = program("eval", str(run), *few, *files)
+    assert shown.returncode == 0, shown.stderr
+    assert "128-255" in shown.stdout and "bits per byte" in shown.stdout and "Untrained weights" in shown.stdout
+    assert "left" in shown.stderr
+    figures = json.loads((tmp_path / "eval.json").read_text(encoding="utf-8"))
+    assert [(b["begin"], b["end"], b["tokens"]) for b in figures["loss"]["buckets"]] == [(0, 128, 384), (128, 256, 384)]
+    assert [(c["length"], c["depth"], c["trials"]) for c in figures["retrieval"]["cells"]] == [(256, 0, 2), (256, 100, 2)]
+    assert len(figures["copy"]["cells"]) == 2 and figures["copy"]["untrained"]["length"] == 256
+    last = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()][-1]
+    same = program("eval", str(run), "--tasks", "loss", "--sequences", "4", "--json", str(tmp_path / "same.json"))
+    overall = json.loads((tmp_path / "same.json").read_text(encoding="utf-8"))["loss"]["overall"]["loss"]
+    assert same.returncode == 0 and overall == pytest.approx(last["dense_loss"], abs=1e-5)
+    page = (tmp_path / "eval.html").read_text(encoding="utf-8")
+    assert page.endswith("</html>\n") and "<script" not in page and "100%" in page and "nan" not in page
+    again = program("eval", str(run), *few, "--json", str(tmp_path / "again.json"))
+    assert again.stdout.split("\n", 1)[1] in shown.stdout, "a seed fixes the texts"
+    (checkpoint,) = [p for p in (run / "checkpoints").iterdir() if "2" in p.name]
+    of_file = program("eval", str(checkpoint), "--tasks", "retrieval", "--lengths", "64", "128", "--trials", "1")
+    assert of_file.returncode == 0 and "128" in of_file.stdout and "Copying" not in of_file.stdout, of_file.stderr
+    for wrong, words in [
+        (["--tasks", "poetry"], "--tasks must be of loss, retrieval, copy; got poetry"),
+        (["--sequences", "0"], "--sequences must be at least 1; got 0"),
+        (["--context", "2000"], "--context must be at most what the run held out, 1023 tokens and a target; got 2000"),
+        (["--lengths", "20"], "lengths must be at least"),
+        (["--depths", "101"], "depths must be 0 to 100 percent; got 101"),
+        (["--trials", "0"], "trials must be at least 1; got 0"),
+        (["--copy-length", "2"], "must have at least 3 bytes; got 2"),
+        (["--device", "tpu"], "--device must be auto, cpu or cuda; got tpu"),
+        (["--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
+    ]:
+        failed = program("eval", str(run), *wrong)
+        assert failed.returncode == 1 and words in failed.stderr, failed.stderr
+        assert len(failed.stderr.strip().splitlines()) == 1
+    missing = program("eval", "/no/such/run")
+    assert missing.returncode == 1 and "cannot read the configuration /no/such/run/config.toml" in missing.stderr
 
 
 def test_benchmarks(tmp_path):

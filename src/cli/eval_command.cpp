@@ -1,0 +1,312 @@
+#include <torch/torch.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+
+#include "cli/commands.h"
+#include "cli/eval_report.h"
+#include "cli/progress.h"
+#include "cli/stop_signal.h"
+#include "io/atomic_file.h"
+#include "train/corpus.h"
+#include "train/device.h"
+#include "train/run_folder.h"
+
+namespace lighthouse::cli {
+namespace {
+
+struct EvalArguments {
+  std::string run;
+  std::vector<std::string> tasks = {"loss", "retrieval", "copy"};
+  int64_t sequences = 16;
+  std::optional<int64_t> context;
+  analysis::TaskGrid grid;
+  int64_t copy_length = 32;
+  std::string device = "auto";
+  std::string json;
+  std::string html;
+
+  bool has(const std::string& task) const { return std::find(tasks.begin(), tasks.end(), task) != tasks.end(); }
+};
+
+/// Sequences done and the time left, by the operations that each sequence takes.
+class EvalProgress {
+ public:
+  explicit EvalProgress(const model::ModelConfig& model)
+      : width_(static_cast<double>(model.num_hidden_layers * model.num_attention_heads * model.head_dim)),
+        parameters_(static_cast<double>(
+            model.num_hidden_layers *
+            (model.hidden_size * (model.head_dim * 2 * (model.num_attention_heads + model.num_key_value_heads) +
+                                  3 * model.intermediate_size)))),
+        terminal_(isatty(STDERR_FILENO) == 1) {}
+  EvalProgress(const EvalProgress&) = delete;
+  EvalProgress& operator=(const EvalProgress&) = delete;
+  ~EvalProgress() { finish(); }
+
+  void expect(int64_t sequences, int64_t tokens) {
+    count_ += sequences;
+    work_ += static_cast<double>(sequences) * work_of(tokens);
+  }
+
+  /// A sequence begins, and the one before it is done. Ends the command where a signal came.
+  void begin(const std::string& task, int64_t tokens) {
+    if (stop_signal() != 0) {
+      finish();
+      std::cerr << "Stopped by a signal after " << done_ << " of " << count_ << " sequences; nothing was written.\n";
+      throw ExitWith{128 + stop_signal()};
+    }
+    const auto now = Clock::now();
+    if (terminal_ || now - last_ >= std::chrono::seconds(5)) {
+      last_ = now;
+      const double gone = std::chrono::duration<double>(now - started_).count();
+      const std::string left = work_done_ > 0
+                                   ? "about " + clock_text(gone / work_done_ * (work_ - work_done_)) + " left"
+                                   : "time left not known yet";
+      std::fprintf(stderr, "%s%s: sequence %lld/%lld, %lld tokens | %s gone, %s%s", terminal_ ? "\r\033[K" : "",
+                   task.c_str(), static_cast<long long>(done_ + 1), static_cast<long long>(count_),
+                   static_cast<long long>(tokens), clock_text(gone).c_str(), left.c_str(), terminal_ ? "" : "\n");
+      std::fflush(stderr);
+      open_ = terminal_;
+    }
+    done_ += 1;
+    work_done_ += current_;
+    current_ = work_of(tokens);
+  }
+
+  void finish() {
+    if (open_) std::fprintf(stderr, "\n");
+    open_ = false;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  /// Half the multiply-adds: products with weights, and causal attention.
+  double work_of(int64_t tokens) const {
+    const auto n = static_cast<double>(tokens);
+    return n * (parameters_ + width_ * n);
+  }
+
+  double width_;
+  double parameters_;
+  bool terminal_;
+  bool open_ = false;
+  int64_t count_ = 0;
+  int64_t done_ = 0;
+  double work_ = 0;
+  double work_done_ = 0;
+  double current_ = 0;
+  Clock::time_point started_ = Clock::now();
+  Clock::time_point last_ = {};
+};
+
+void check_folder_of(const std::string& option, const std::string& file) {
+  if (file.empty()) return;
+  if (!std::filesystem::is_directory(std::filesystem::absolute(file).parent_path()))
+    throw std::runtime_error(option + " must name a file in a folder that exists; got " + file);
+}
+
+/// Powers of two from 1024 to the context, or the context alone where it is shorter.
+std::vector<int64_t> default_lengths(int64_t context) {
+  std::vector<int64_t> lengths;
+  for (int64_t length = 1024; length <= context; length *= 2) lengths.push_back(length);
+  return lengths.empty() ? std::vector<int64_t>{context} : lengths;
+}
+
+void check(const EvalArguments& arguments) {
+  const auto at_least = [](const std::string& option, int64_t value, int64_t least) {
+    if (value < least)
+      throw std::invalid_argument(option + " must be at least " + std::to_string(least) + "; got " +
+                                  std::to_string(value));
+  };
+  at_least("--sequences", arguments.sequences, 1);
+  at_least("--context", arguments.context.value_or(1), 1);
+  check_folder_of("--json", arguments.json);
+  check_folder_of("--html", arguments.html);
+  for (const auto& task : arguments.tasks) {
+    if (task != "loss" && task != "retrieval" && task != "copy")
+      throw std::invalid_argument("--tasks must be of loss, retrieval, copy; got " + task);
+  }
+  // Before the model is read: a wrong grid must not cost minutes.
+  const analysis::TaskGrid& grid = arguments.grid;
+  if (arguments.has("retrieval")) analysis::check(grid, analysis::shortest_retrieval(), "retrieval");
+  if (arguments.has("copy")) {
+    analysis::check_copy_length(arguments.copy_length);
+    analysis::check(grid, analysis::shortest_copy(arguments.copy_length), "copy");
+  }
+}
+
+/// The device that --device names, not the run's own: a model is evaluated on other machines too. The precision is the
+/// run's.
+train::ComputePlan plan_of(const EvalArguments& arguments, const train::RunConfig& config) {
+  train::RunConfig plan = config;
+  if (arguments.device != "auto" && arguments.device != "cpu" && arguments.device != "cuda")
+    throw std::invalid_argument("--device must be auto, cpu or cuda; got " + arguments.device);
+  plan.training.device = arguments.device == "cpu"    ? train::Device::kCpu
+                         : arguments.device == "cuda" ? train::Device::kCuda
+                                                      : train::Device::kAuto;
+  plan.training.recompute = model::Recompute::kFull;  // there is no backward, and so no activations to estimate
+  plan.training.batch_size = 1;
+  plan.data.context_length = 1;
+  plan.stages = {{.name = "dense", .lighthouse = false, .steps = 1}};
+  return train::plan_compute(plan);
+}
+
+/// The run's data at the context to evaluate. Throws where sequences of it would reach into what was trained on.
+train::Corpus held_out_data(const train::RunConfig& config, int64_t context) {
+  const auto seed = static_cast<uint64_t>(config.seed);
+  if (config.data.validation_fraction <= 0) {
+    throw std::runtime_error(
+        "the run held no data out (data.validation_fraction is 0), so there is no loss to take; "
+        "pass --tasks retrieval copy");
+  }
+  train::DataConfig data = config.data;
+  data.context_length = context;
+  train::Corpus corpus(data, seed, config.model.vocab_size);
+  const auto fraction =
+      static_cast<int64_t>(config.data.validation_fraction * static_cast<double>(corpus.num_tokens()));
+  const int64_t held_out = std::max(fraction, config.data.context_length + 1);
+  if (context + 1 > held_out) {
+    throw std::invalid_argument("--context must be at most what the run held out, " + std::to_string(held_out - 1) +
+                                " tokens and a target; got " + std::to_string(context));
+  }
+  return corpus;
+}
+
+analysis::PositionLoss take_losses(model::Decoder& decoder, const train::Corpus& corpus, int64_t context,
+                                   int64_t sequences, EvalProgress& progress) {
+  const torch::NoGradGuard no_grad;
+  const torch::Device device = decoder->parameters().front().device();
+  analysis::PositionLossSum sum(context);
+  const torch::Tensor row = torch::empty({1, context + 1}, torch::kInt64);
+  for (int64_t i = 0; i < sequences; ++i) {
+    progress.begin("loss", context);
+    corpus.read_validation_sequence(i, sequences, row.data_ptr<int64_t>());
+    const torch::Tensor tokens = row.to(device);
+    sum.add(decoder->losses(tokens.slice(1, 0, context).contiguous(), tokens.slice(1, 1).contiguous())[0]);
+  }
+  return sum.result();
+}
+
+model::Decoder fresh_decoder(const train::RunConfig& config, const train::ComputePlan& plan) {
+  torch::manual_seed(static_cast<uint64_t>(config.seed));
+  model::Decoder decoder(config.model);
+  decoder->to(plan.device);
+  decoder->set_compute_type(plan.type);
+  return decoder;
+}
+
+void evaluate(EvalArguments arguments) {
+  check(arguments);
+  train::LoadedRun run = train::load_run(arguments.run);
+  const train::RunConfig& config = run.config;
+  if (config.training.num_threads > 0) at::set_num_threads(static_cast<int>(config.training.num_threads));
+  const int64_t context = arguments.context.value_or(config.data.context_length);
+  analysis::TaskGrid& grid = arguments.grid;
+  if (grid.lengths.empty()) {
+    grid.lengths = default_lengths(config.data.context_length);
+    check(arguments);
+  }
+  std::sort(grid.lengths.begin(), grid.lengths.end());
+  const train::ComputePlan plan = plan_of(arguments, config);
+  run.decoder->to(plan.device);
+  run.decoder->set_compute_type(plan.type);
+  run.decoder->set_attention(model::AttentionKind::kDense);
+
+  Evaluation result;
+  result.run = arguments.run;
+  result.provenance = analysis::read_provenance();
+  result.device = plan.device.is_cuda() ? "cuda" : "cpu";
+  result.precision = plan.type == torch::kBFloat16 ? "bfloat16" : "float32";
+  result.bytes = config.model.vocab_size == 256;
+  result.seed = grid.seed;
+  result.copy_length = arguments.copy_length;
+  if (!result.bytes && (arguments.has("retrieval") || arguments.has("copy"))) {
+    std::cerr
+        << "The vocabulary has " << config.model.vocab_size
+        << " tokens: retrieval and copy take a byte as a token, which says little about a model of other tokens.\n";
+  }
+
+  EvalProgress progress(config.model);
+  std::optional<train::Corpus> corpus;
+  int64_t sequences = 0;
+  if (arguments.has("loss")) {
+    corpus.emplace(held_out_data(config, context));
+    sequences = std::min(arguments.sequences, corpus->validation_sequences());
+    progress.expect(sequences, context);
+  }
+  const auto cells = static_cast<int64_t>(grid.depths.size()) * grid.trials;
+  analysis::TaskGrid shortest = grid;
+  shortest.lengths.resize(1);
+  for (const int64_t length : grid.lengths)
+    progress.expect(cells * (arguments.has("retrieval") + arguments.has("copy")), length);
+  if (arguments.has("copy")) progress.expect(cells, shortest.lengths.front());
+
+  catch_stop_signals();
+  const auto before = [&](const std::string& task, int64_t tokens) { progress.begin(task, tokens); };
+  const analysis::LastLogits logits = analysis::last_logits_of(run.decoder);
+  if (corpus) result.loss = take_losses(run.decoder, *corpus, context, sequences, progress);
+  if (arguments.has("retrieval")) result.retrieval = analysis::evaluate_retrieval(logits, grid, before);
+  if (arguments.has("copy")) {
+    result.copy = analysis::evaluate_copying(logits, grid, arguments.copy_length, before);
+    model::Decoder untrained = fresh_decoder(config, plan);
+    result.untrained = analysis::overall(
+        analysis::evaluate_copying(analysis::last_logits_of(untrained), shortest, arguments.copy_length, before));
+    result.untrained->length = shortest.lengths.front();
+  }
+  progress.finish();
+
+  // Files first: whoever reads the tables may have left (| head).
+  if (!arguments.json.empty()) io::write_file(arguments.json, evaluation_json(result));
+  if (!arguments.html.empty()) write_evaluation_page(arguments.html, result);
+  print_evaluation(std::cout, result);
+  if (!arguments.html.empty()) std::cout << "\nPage: " << arguments.html << "\n";
+}
+
+void add_options(CLI::App* command, EvalArguments& arguments) {
+  command->add_option("run", arguments.run, "The run's folder, with config.toml and model.safetensors; or a checkpoint")
+      ->required();
+  command->add_option("--tasks", arguments.tasks, "Which of loss, retrieval, copy")->capture_default_str();
+  command->add_option("--sequences", arguments.sequences, "Held-out sequences for the loss, at most what there is")
+      ->capture_default_str();
+  command->add_option("--context", arguments.context,
+                      "Tokens of a sequence for the loss (default: the run's context_length)");
+  command->add_option("--lengths", arguments.grid.lengths,
+                      "Tokens of the tasks' texts (default: powers of two from 1024 to the run's context_length)");
+  command->add_option("--depths", arguments.grid.depths, "Where the tasks hide things, percent of the text")
+      ->capture_default_str();
+  command->add_option("--trials", arguments.grid.trials, "Texts of each length and depth")->capture_default_str();
+  command->add_option("--copy-length", arguments.copy_length, "Letters of the string to copy")->capture_default_str();
+  command->add_option("--seed", arguments.grid.seed, "Of the tasks' texts")->capture_default_str();
+  command->add_option("--device", arguments.device, "auto (a GPU where there is one), cpu or cuda")
+      ->capture_default_str();
+  command->add_option("--json", arguments.json, "Write every figure")->type_name("FILE");
+  command->add_option("--html", arguments.html, "Write a page with the chart and the grids")->type_name("FILE");
+}
+
+}  // namespace
+
+void add_eval_command(CLI::App& program) {
+  auto arguments = std::make_shared<EvalArguments>();
+  CLI::App* command = program.add_subcommand(
+      "eval",
+      "Evaluate a model under dense attention: held-out loss by position, retrieval, copying.\n\n"
+      "Retrieval hides one digit in random letters and asks for it at the end; copying shows a random string and asks "
+      "for it\n"
+      "again, for models too small to retrieve. Both are taken at every length and depth, with confidence intervals.");
+  command->footer(
+      "Examples:\n"
+      "  lighthouse eval runs/example-cpu --html eval.html\n"
+      "  lighthouse eval runs/example-cpu --tasks copy --lengths 256 512 --trials 20\n"
+      "  lighthouse eval runs/example-cpu/checkpoints/step-000000200.safetensors --tasks loss --json eval.json");
+  add_options(command, *arguments);
+  command->callback([arguments] { evaluate(*arguments); });
+}
+
+}  // namespace lighthouse::cli
