@@ -1,6 +1,7 @@
-"""The H100 tables of docs/PERFORMANCE.md, as Markdown, from what `lighthouse bench --json` recorded.
+"""The H100 tables of docs/PERFORMANCE.md and docs/TRAINING.md, as Markdown, from what `lighthouse bench --json` recorded.
 
 python bench/tables.py bench/results/bench-h100.json
+python bench/tables.py bench/results/train-267m-98k.json
 """
 
 import json
@@ -37,9 +38,32 @@ def stages(results: list) -> None:
     print()
 
 
+def training(recorded: dict) -> None:
+    print("| stage | ms per step | tokens/s | of the products' speed | peak GB, allocated | reserved |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for s in recorded["stages"]:
+        print(f"| {s['name']} | {s['step_ms']:.0f} | {s['tokens_per_second']:,.0f} | {100 * s['flops_utilisation']:.0f}% | "
+              f"{s['peak_bytes'] / 1e9:.1f} | {s['peak_reserved_bytes'] / 1e9:.1f} |")  # fmt: skip
+    print()
+    names = list(dict.fromkeys(part["name"] for s in recorded["stages"] for part in s["parts"]))
+    print("| part | " + " | ".join(f"{s['name']}, ms | factor" for s in recorded["stages"]) + " |")
+    print("|---|" + "---:|---:|" * len(recorded["stages"]))
+    for name in names:
+        cells = []
+        for s in recorded["stages"]:
+            part = next((p for p in s["parts"] if p["name"] == name), None)
+            cells.append(f"{part['ms']:.1f}" if part else "–")
+            cells.append(f"{part['ms'] / part['floor_ms']:.2f}" if part and part["floor_ms"] > 0 else "–")
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
-        results = json.load(file)["results"]
+        recorded = json.load(file)
+    if "results" not in recorded:
+        training(recorded)
+        return
+    results = recorded["results"]
     print("Forward, ms:\n")
     times(results, "forward")
     print("Forward and backward, ms:\n")

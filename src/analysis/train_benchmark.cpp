@@ -49,7 +49,9 @@ class PartTimes : public model::PartObserver {
   PartTimes(const PartTimes&) = delete;
   PartTimes& operator=(const PartTimes&) = delete;
 
-  void begin(const char* name, const model::PartWork& work) override { spans_.push_back({name, work, Mark(device_), {}}); }
+  void begin(const char* name, const model::PartWork& work) override {
+    spans_.push_back({name, work, Mark(device_), {}});
+  }
   void end() override {
     const auto open = std::find_if(spans_.rbegin(), spans_.rend(), [](const Span& span) { return !span.end; });
     open->end = Mark(device_);
@@ -123,16 +125,17 @@ double model_flops(const train::RunConfig& config, const train::StageConfig& sta
   const auto hidden = static_cast<double>(m.hidden_size);
   const auto heads = static_cast<double>(m.num_attention_heads * m.head_dim);
   const auto kv_heads = static_cast<double>(m.num_key_value_heads * m.head_dim);
-  const double weights = static_cast<double>(m.num_hidden_layers) *
-                             (2 * hidden * heads + 2 * hidden * kv_heads +
-                              3 * hidden * static_cast<double>(m.intermediate_size)) +
-                         static_cast<double>(m.vocab_size) * hidden;
+  const double weights =
+      static_cast<double>(m.num_hidden_layers) *
+          (2 * hidden * heads + 2 * hidden * kv_heads + 3 * hidden * static_cast<double>(m.intermediate_size)) +
+      static_cast<double>(m.vocab_size) * hidden;
   double attention = 0;
   for (int64_t layer = 0; layer < m.num_hidden_layers; ++layer) {
     const auto& dense = m.full_attention_layers;
     const bool whole = !stage.lighthouse || std::find(dense.begin(), dense.end(), layer) != dense.end();
     const int64_t all = config.data.context_length;
-    const auto rows = static_cast<double>(whole ? all : std::min(all, retained_length(all, config.attention_of(stage))));
+    const auto rows =
+        static_cast<double>(whole ? all : std::min(all, retained_length(all, config.attention_of(stage))));
     attention += 3.5 * 2 * static_cast<double>(config.training.batch_size) * heads * rows * rows;
   }
   return 6 * weights * tokens + attention;

@@ -38,8 +38,8 @@ struct TrainBenchmark {
   std::vector<StageBenchmark> stages;  ///< In the configuration's order; then dense, if none of them is.
 };
 
-/// Times `repeats` micro-steps (forward and backward of one batch, and the optimiser) of every stage after a warm-up, on
-/// random tokens: no data is read, and accumulation is left out. `activity` is told what is about to run.
+/// Times `repeats` micro-steps (forward and backward of one batch, and the optimiser) of every stage after a warm-up,
+/// on random tokens: no data is read, and accumulation is left out. `activity` is told what is about to run.
 TrainBenchmark benchmark_training(const train::RunConfig& config, int64_t repeats,
                                   const std::function<void(const std::string&)>& activity);
 

@@ -154,7 +154,7 @@ train::ComputePlan plan_of(const EvalArguments& arguments, const train::RunConfi
   plan.training.recompute = model::Recompute::kFull;  // there is no backward, and so no activations to estimate
   plan.training.batch_size = 1;
   plan.data.context_length = 1;
-  plan.stages = {{.name = "dense", .lighthouse = false, .steps = 1}};
+  plan.stages = {{.name = "dense", .lighthouse = false, .steps = 1, .top_k = {}}};
   return train::plan_compute(plan);
 }
 

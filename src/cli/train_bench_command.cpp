@@ -49,7 +49,8 @@ void print(const TrainBenchArguments& arguments, const train::RunConfig& config,
             << arguments.config << " on " << train::describe(result.plan, config) << "\n"
             << "a large product: " << number("%.0f", result.product_flops_per_second / 1e12)
             << " TFLOP/s; a large copy: " << number("%.2f", result.copy_bytes_per_second / 1e12) << " TB/s\n\n";
-  report::Table stages{{"stage", "attention", "ms per step", "tokens/s", "of the products' speed", "peak GB", "reserved GB"}, {}};
+  report::Table stages{
+      {"stage", "attention", "ms per step", "tokens/s", "of the products' speed", "peak GB", "reserved GB"}, {}};
   for (const auto& stage : result.stages) {
     stages.rows.push_back({stage.name, stage.lighthouse ? "lighthouse" : "dense", number("%.1f", stage.step_ms),
                            number("%.0f", stage.tokens_per_second), number("%.1f%%", 100 * stage.flops_utilisation),
@@ -77,29 +78,31 @@ void print(const TrainBenchArguments& arguments, const train::RunConfig& config,
     std::cout << "projected for the schedule's steps: " << number("%.2f", speedup(result, *arguments.baseline))
               << "x as fast as a dense run at " << number("%.0f", *arguments.baseline) << " tokens/s\n";
   }
-  std::cout << "Steps are of one batch, on random tokens; floors are flops at the large product's speed and bytes at the "
-               "large copy's.\n"
-            << std::flush;
+  std::cout
+      << "Steps are of one batch, on random tokens; floors are flops at the large product's speed and bytes at the "
+         "large copy's.\n"
+      << std::flush;
 }
 
 std::string to_json(const TrainBenchArguments& arguments, const train::RunConfig& config,
                     const TrainBenchmark& result) {
   const auto provenance = analysis::read_provenance();
-  Json json{{"lighthouse", provenance.lighthouse},
-            {"torch", provenance.torch},
-            {"commit", provenance.commit},
-            {"date", provenance.date},
-            {"device", train::environment(result.plan).at("device")},
-            {"config", train::to_toml(config)},
-            {"file", arguments.config},
-            {"precision", train::environment(result.plan).at("precision")},
-            {"recompute", train::name_of(result.plan.recompute)},
-            {"estimated_bytes", train::estimate_memory(config, static_cast<int64_t>(torch::elementSize(result.plan.type)),
-                                                       result.plan.recompute)
-                                    .total()},
-            {"product_flops_per_second", result.product_flops_per_second},
-            {"copy_bytes_per_second", result.copy_bytes_per_second},
-            {"stages", Json::array()}};
+  Json json{
+      {"lighthouse", provenance.lighthouse},
+      {"torch", provenance.torch},
+      {"commit", provenance.commit},
+      {"date", provenance.date},
+      {"device", train::environment(result.plan).at("device")},
+      {"config", train::to_toml(config)},
+      {"file", arguments.config},
+      {"precision", train::environment(result.plan).at("precision")},
+      {"recompute", train::name_of(result.plan.recompute)},
+      {"estimated_bytes",
+       train::estimate_memory(config, static_cast<int64_t>(torch::elementSize(result.plan.type)), result.plan.recompute)
+           .total()},
+      {"product_flops_per_second", result.product_flops_per_second},
+      {"copy_bytes_per_second", result.copy_bytes_per_second},
+      {"stages", Json::array()}};
   for (const auto& stage : result.stages) {
     Json parts = Json::array();
     for (const auto& part : stage.parts) {

@@ -75,7 +75,8 @@ std::optional<train::Checkpoint> resume(const TrainArguments& arguments, const t
   }
   trainer.restore(*checkpoint, "the checkpoint of step " + std::to_string(checkpoint->position.step),
                   arguments.allow_changes);
-  const std::string differences = train::describe_differences(checkpoint->environment, train::environment(trainer.plan()));
+  const std::string differences =
+      train::describe_differences(checkpoint->environment, train::environment(trainer.plan()));
   if (!differences.empty()) {
     std::cerr << "The last bits of the losses may differ from an uninterrupted run's from here on (" << differences
               << ").\n";

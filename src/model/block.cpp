@@ -59,7 +59,9 @@ double attention_flops(const BlockSettings& s, int64_t batch, int64_t length) {
   return 2.0 * static_cast<double>(batch * s.num_heads * s.head_dim) * n * n;
 }
 
-Tensor packed_projections(const BlockWeights& w, torch::ScalarType type) { return pack({w.query, w.key, w.value}, type); }
+Tensor packed_projections(const BlockWeights& w, torch::ScalarType type) {
+  return pack({w.query, w.key, w.value}, type);
+}
 
 /// Runs the inner call, with a graph where `keep`, and remembers it.
 AttentionState run_inner(Gathered inputs, const BlockSettings& s, bool keep) {
@@ -67,8 +69,8 @@ AttentionState run_inner(Gathered inputs, const BlockSettings& s, bool keep) {
   for (Tensor* input : {&inputs.query, &inputs.key, &inputs.value}) *input = input->detach().requires_grad_(keep);
   const PartScope scope("attention", {attention_flops(s, inputs.query.size(0), inputs.query.size(2)), 0});
   const torch::AutoGradMode grad_mode(keep);
-  const double scale = s.options != nullptr && s.options->scale ? *s.options->scale
-                                                               : 1.0 / std::sqrt(static_cast<double>(s.head_dim));
+  const double scale =
+      s.options != nullptr && s.options->scale ? *s.options->scale : 1.0 / std::sqrt(static_cast<double>(s.head_dim));
   state.output = s.options != nullptr && s.options->inner
                      ? s.options->inner(inputs.query, inputs.key, inputs.value, scale)
                      : dense_attention(inputs.query, inputs.key, inputs.value, scale);
@@ -166,7 +168,8 @@ Tensor attend_backward(AttentionState state, const Tensor& grad, const Sizes& si
 /// Calls body(first, count) for pieces of the rows.
 template <typename Body>
 void for_row_chunks(int64_t rows, const Body& body) {
-  for (int64_t first = 0; first < rows; first += kFeedForwardRows) body(first, std::min(kFeedForwardRows, rows - first));
+  for (int64_t first = 0; first < rows; first += kFeedForwardRows)
+    body(first, std::min(kFeedForwardRows, rows - first));
 }
 
 /// sum + down(swiglu(gate and up of normal)), in the sum's place unless that is kept; gate and up go to `gate_up` where
@@ -323,7 +326,8 @@ class Block : public torch::autograd::Function<Block> {
     delta = Tensor();
     const bool keeps_sum = keep && s.recompute != Recompute::kFull;
     Tensor gate_up;
-    if (keep && s.recompute == Recompute::kNone) gate_up = torch::empty({sizes.rows(), 2 * sizes.intermediate}, x.options());
+    if (keep && s.recompute == Recompute::kNone)
+      gate_up = torch::empty({sizes.rows(), 2 * sizes.intermediate}, x.options());
     Tensor y = feed_forward(post.normal, post.sum, w, sizes, gate_up, keeps_sum);
     if (keep) {
       state.x = x;
@@ -381,9 +385,19 @@ class Block : public torch::autograd::Function<Block> {
     const int64_t query_rows = s.num_heads * s.head_dim;
     const int64_t key_rows = s.num_kv_heads * s.head_dim;
     const Tensor none;
-    return {norm.input.view({sizes.batch, sizes.tokens, sizes.hidden}), none, none, none, norm.gain,
-            grad_packed.narrow(0, 0, query_rows), grad_packed.narrow(0, query_rows, key_rows),
-            grad_packed.narrow(0, query_rows + key_rows, key_rows), grad_output, ffn.norm, ffn.gate, ffn.up, ffn.down};
+    return {norm.input.view({sizes.batch, sizes.tokens, sizes.hidden}),
+            none,
+            none,
+            none,
+            norm.gain,
+            grad_packed.narrow(0, 0, query_rows),
+            grad_packed.narrow(0, query_rows, key_rows),
+            grad_packed.narrow(0, query_rows + key_rows, key_rows),
+            grad_output,
+            ffn.norm,
+            ffn.gate,
+            ffn.up,
+            ffn.down};
   }
 };
 

@@ -3,8 +3,8 @@
 //
 //   x2 = x + o_proj(attention(rotary(qkv_proj(norm(x)))))      y = x2 + down(silu(gate(n)) * up(n)), n = norm(x2)
 //
-// Weights may be wider than what is computed in: they are rounded to the type of x for the products, and their gradients
-// come back in the weights' own type, summed in float32.
+// Weights may be wider than what is computed in: they are rounded to the type of x for the products, and their
+// gradients come back in the weights' own type, summed in float32.
 #pragma once
 
 #include <torch/types.h>
@@ -38,7 +38,7 @@ struct BlockSettings {
   int64_t num_kv_heads = 0;
   int64_t head_dim = 0;
   double epsilon = 0;
-  RotaryTable table;                        ///< Of x's length.
+  RotaryTable table;                          ///< Of x's length.
   const AttentionOptions* options = nullptr;  ///< Null: dense. Only during the call.
   Recompute recompute = Recompute::kNone;
   /// Called in forward with query [B, H, N, D] and key [B, K, N, D] as attention gets them.

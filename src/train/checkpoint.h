@@ -33,8 +33,8 @@ struct Checkpoint {
   torch::Tensor random_state;           ///< Of torch's CPU generator, uint8 [bytes].
 };
 
-/// Everything but position, environment, data and metrics, which are the caller's. Tensors on the CPU are shared, others
-/// copied to it.
+/// Everything but position, environment, data and metrics, which are the caller's. Tensors on the CPU are shared,
+/// others copied to it.
 Checkpoint take_checkpoint(const RunConfig& config, const model::Decoder& decoder, const AdamW& optimizer);
 
 /// Puts weights, optimiser and generator back. Throws std::runtime_error naming each tensor that is missing,

@@ -50,8 +50,8 @@ struct TrainingConfig {
   int64_t accumulation_steps = 1;   ///< Forward passes per optimiser step.
   int64_t validation_interval = 0;  ///< Steps; 0: at the ends of stages only.
   int64_t validation_sequences = 4;
-  int64_t log_interval = 1;  ///< Steps per metrics line.
-  int64_t num_threads = 0;   ///< 0: torch's default.
+  int64_t log_interval = 1;                ///< Steps per metrics line.
+  int64_t num_threads = 0;                 ///< 0: torch's default.
   Device device = Device::kAuto;           ///< Auto: a GPU where this build can use one.
   Precision precision = Precision::kAuto;  ///< Of products and activations. Auto: bfloat16 on a GPU, float32 on a CPU.
   std::optional<model::Recompute> recompute;  ///< Default: what computes least again and fits.

@@ -74,8 +74,8 @@ MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, mo
   double kept = 0;
   for (const auto& stage : config.stages) kept = std::max(kept, kept_in_stage(config, stage, recompute));
   estimate.activations = element * tokens * kept;
-  // In the backward pass of attention: gradients of the block's output and of the sum, of attention's output, inputs and
-  // projections, and the kernel's float32 gradient of the queries. In the feed-forward part: gate and up and their
+  // In the backward pass of attention: gradients of the block's output and of the sum, of attention's output, inputs
+  // and projections, and the kernel's float32 gradient of the queries. In the feed-forward part: gate and up and their
   // product for a chunk of rows, beside three rows of the hidden size.
   const Widths w(m);
   const double chunk = std::min(tokens, static_cast<double>(model::kFeedForwardRows));
@@ -102,8 +102,8 @@ void expect_fits_memory(const RunConfig& config, int64_t element_size, model::Re
   if (estimate.total() <= available) return;
   const bool more_recompute = recompute != model::Recompute::kFull;
   throw std::invalid_argument(
-      "the run needs about " + gigabytes(estimate.total()) + " of memory (" + gigabytes(estimate.parameters) +
-      " for " + std::to_string(static_cast<long long>(std::min(parameters(config.model), 1e18))) +
+      "the run needs about " + gigabytes(estimate.total()) + " of memory (" + gigabytes(estimate.parameters) + " for " +
+      std::to_string(static_cast<long long>(std::min(parameters(config.model), 1e18))) +
       " parameters, their gradients and the optimiser, the rest for " + std::to_string(config.training.batch_size) +
       " sequences of " + std::to_string(config.data.context_length) + " tokens); the device has " +
       gigabytes(available) + ". Lower training.batch_size" +

@@ -88,17 +88,17 @@ Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> 
 
 void MetricsFile::write(const StepRecord& record) {
   Json line{{"kind", "step"},
-                    {"step", record.step},
-                    {"tokens", record.tokens},
-                    {"seconds", record.seconds},
-                    {"time", record.time},
-                    {"stage", record.stage},
-                    {"attention", record.attention},
-                    {"loss", record.loss},
-                    {"learning_rate", record.learning_rate},
-                    {"gradient_norm", record.gradient_norm},
-                    {"tokens_per_second", record.tokens_per_second},
-                    {"retained_fraction", record.retained_fraction}};
+            {"step", record.step},
+            {"tokens", record.tokens},
+            {"seconds", record.seconds},
+            {"time", record.time},
+            {"stage", record.stage},
+            {"attention", record.attention},
+            {"loss", record.loss},
+            {"learning_rate", record.learning_rate},
+            {"gradient_norm", record.gradient_norm},
+            {"tokens_per_second", record.tokens_per_second},
+            {"retained_fraction", record.retained_fraction}};
   if (record.skipped) line["skipped"] = true;
   file_.append(line.dump() + "\n");
 }

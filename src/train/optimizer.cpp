@@ -29,7 +29,8 @@ Tensor AdamW::step(double learning_rate, const Tensor& loss) {
   }
   const Tensor norm = torch::stack(at::_foreach_norm(gradients, 2)).norm().to(torch::kFloat);
   const Tensor value = loss.detach().to(torch::kFloat);
-  const Tensor skipped = torch::logical_not(torch::isfinite(norm).logical_and(torch::isfinite(value))).to(torch::kFloat);
+  const Tensor skipped =
+      torch::logical_not(torch::isfinite(norm).logical_and(torch::isfinite(value))).to(torch::kFloat);
   Tensor report = torch::stack({value, norm, skipped});
   // The kernel for the CPU does not look at `skipped` before it writes.
   if (norm.is_cpu() && skipped.item<float>() != 0) return report;

@@ -42,8 +42,8 @@ double median(std::vector<double> values) {
 
 const char* kind_name(const StageConfig& stage) { return stage.lighthouse ? "lighthouse" : "dense"; }
 
-/// A point in the time of the device that computes. The host's clock would not do: a step is handed over in pieces while
-/// the one before still runs.
+/// A point in the time of the device that computes. The host's clock would not do: a step is handed over in pieces
+/// while the one before still runs.
 class Moment {
  public:
   explicit Moment(const torch::Device& device) : time_(Clock::now()) {

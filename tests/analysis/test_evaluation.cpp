@@ -109,7 +109,9 @@ TEST(Retrieval, TheDigitStandsAtItsDepth) {
       EXPECT_GE(at, last);
       last = at;
       EXPECT_TRUE(prompt.text.ends_with(question));
-      if (depth == 100) EXPECT_TRUE(prompt.text.ends_with(needle + question));
+      if (depth == 100) {
+        EXPECT_TRUE(prompt.text.ends_with(needle + question));
+      }
       EXPECT_EQ(std::count_if(prompt.text.begin(), prompt.text.end(), [](char c) { return c >= '0' && c <= '9'; }), 1);
     }
   }

@@ -65,8 +65,7 @@ Tensor plain_loss(const Decoder& decoder, const Tensor& tokens, const Tensor& ta
                                      heads(normal, "k_proj", config.num_key_value_heads), table.cos, table.sin);
     const Tensor value = heads(normal, "v_proj", config.num_key_value_heads);
     const bool dense = options == nullptr || layer == 1;
-    const Tensor attended =
-        dense ? dense_attention(query, key, value) : attention(query, key, value, *options);
+    const Tensor attended = dense ? dense_attention(query, key, value) : attention(query, key, value, *options);
     x = x + linear(attended.transpose(1, 2).flatten(2), "self_attn.o_proj");
     const Tensor post = plain_norm(x, get(at + "post_attention_layernorm.weight"), config.rms_norm_eps);
     x = x + linear(torch::silu(linear(post, "mlp.gate_proj")) * linear(post, "mlp.up_proj"), "mlp.down_proj");

@@ -297,23 +297,23 @@ TEST(Corruption, Configurations) {
   config.model.rope_scaling = model::RopeScaling{};
   config.attention.num_tiles = 2;
   const std::string source = "mutated.toml";
-  expect_errors_or_right_runs("configuration", joined(text_mutations(), byte_mutations()), train::to_toml(config),
-                              source, [&](const std::string& text) {
-                                RunConfig parsed = train::parse_config(text, source);
-                                EXPECT_EQ(train::to_toml(train::parse_config(train::to_toml(parsed), source)),
-                                          train::to_toml(parsed));
-                                // What passes must train, if only for a step, where that takes no minutes.
-                                parsed.stages.resize(1);
-                                parsed.stages[0].steps = 1;
-                                const bool quick = train::estimate_memory(parsed, 4, model::Recompute::kNone).total() < 1e8 &&
-                                                   parsed.tokens_per_step() < 10000 && parsed.training.num_threads < 9;
-                                try {
-                                  if (quick) Trainer(parsed).run();
-                                  if (!quick) train::plan_compute(parsed);
-                                } catch (const std::exception& error) {
-                                  EXPECT_FALSE(std::string(error.what()).empty());
-                                }
-                              });
+  expect_errors_or_right_runs(
+      "configuration", joined(text_mutations(), byte_mutations()), train::to_toml(config), source,
+      [&](const std::string& text) {
+        RunConfig parsed = train::parse_config(text, source);
+        EXPECT_EQ(train::to_toml(train::parse_config(train::to_toml(parsed), source)), train::to_toml(parsed));
+        // What passes must train, if only for a step, where that takes no minutes.
+        parsed.stages.resize(1);
+        parsed.stages[0].steps = 1;
+        const bool quick = train::estimate_memory(parsed, 4, model::Recompute::kNone).total() < 1e8 &&
+                           parsed.tokens_per_step() < 10000 && parsed.training.num_threads < 9;
+        try {
+          if (quick) Trainer(parsed).run();
+          if (!quick) train::plan_compute(parsed);
+        } catch (const std::exception& error) {
+          EXPECT_FALSE(std::string(error.what()).empty());
+        }
+      });
 }
 
 }  // namespace

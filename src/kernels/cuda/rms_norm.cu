@@ -124,8 +124,7 @@ __global__ void __launch_bounds__(kMostThreads) norm_backward(const __grid_const
         const float value = widen(x[r].values[i]), slope = widen(grad[r].values[i]);
         normal.values[i] = narrow<T>(value * inverse * gain[i]);
         grad_gain[i] += slope * value * inverse;
-        residual[r].values[i] =
-            narrow<T>(inverse * gain[i] * slope - value * pull + widen(residual[r].values[i]));
+        residual[r].values[i] = narrow<T>(inverse * gain[i] * slope - value * pull + widen(residual[r].values[i]));
       }
       if (s.output != nullptr) store<T, kWidth>(static_cast<T*>(s.output) + at, normal);
       store<T, kWidth>(static_cast<T*>(s.grad_input) + at, residual[r]);
@@ -138,8 +137,12 @@ __global__ void __launch_bounds__(kMostThreads) norm_backward(const __grid_const
 }
 
 NormLaunch launch_of(const NormParameters& p) {
-  return {p.rows,       static_cast<int>(p.columns), p.epsilon,       p.input,      p.addend,   p.gain, p.sum, p.output,
-          p.grad_output, p.grad_residual,            p.grad_input, p.grad_gain};
+  return {p.rows,        static_cast<int>(p.columns),
+          p.epsilon,     p.input,
+          p.addend,      p.gain,
+          p.sum,         p.output,
+          p.grad_output, p.grad_residual,
+          p.grad_input,  p.grad_gain};
 }
 
 /// Pieces of 16 bytes where rows are whole numbers of them.
