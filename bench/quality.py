@@ -79,7 +79,19 @@ def recipes() -> list[dict]:
     ]
 
 
-PLANS = {"budgets": budgets, "recipes": recipes}
+def long() -> list[dict]:
+    """Longer contexts at the tokens of a step: equal tokens, and a dense run for fewer, to set beside Lighthouse by seconds."""
+    plan = []
+    for context in (32768, 65536):
+        settings = {"data__context_length": context, "training__batch_size": STEP_TOKENS // context, "attention__top_k": context // 32}
+        # The default of 16 sequences would be a million tokens per validation, under quadratic attention.
+        settings["training__validation_sequences"] = 16 * 8192 // context
+        for kind, tokens, split in (("dense", 65e6, 0), ("causal", 65e6, 0.625), ("dense", 40e6, 0), ("dense", 50e6, 0)):
+            plan.append(run(f"{kind}-{context // 1024}k", tokens, split, **settings))
+    return plan
+
+
+PLANS = {"budgets": budgets, "recipes": recipes, "long": long}
 
 
 def summary(folder: pathlib.Path) -> dict:

@@ -1,0 +1,106 @@
+"""bench/quality.py: the steps of plans, and the table of synthetic runs."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[2] / "bench"
+
+
+def load(name: str):
+    spec = importlib.util.spec_from_file_location(name, BENCH / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+quality = load("quality")
+quality_curves = load("quality_curves")
+
+
+def steps_of(item: dict) -> list[int]:
+    (text,) = [text for text in item["sets"] if text.startswith("stages=")]
+    return [int(number) for number in re.findall(r"steps = (\d+)", text)]
+
+
+@pytest.mark.parametrize(
+    "tokens, split, before, expected",
+    [
+        (65e6, 0.625, None, [620, 372]),
+        (65e6, 0, None, [992]),  # a stage of no steps is left out
+        (10 * 65536, 1, None, [10]),
+        (11 * 65536, 0.625, [{"name": "a"}, {"name": "b"}], [4, 3, 4]),  # the remainder goes to the first
+    ],
+)
+def test_steps_of_stages(tokens, split, before, expected):
+    item = quality.run("x", tokens, split, before=before)
+    assert steps_of(item) == expected
+    assert sum(expected) == round(tokens / quality.STEP_TOKENS)
+
+
+def test_stages_keep_their_settings():
+    text = quality.stages(8 * 65536, 0.5, [{"name": "k256", "top_k": 256}])
+    assert text == 'stages=[{attention = "lighthouse", steps = 4, name = "k256", top_k = 256}, {attention = "dense", steps = 4}]'
+
+
+@pytest.mark.parametrize("plan", quality.PLANS)
+def test_plans(plan):
+    """No two runs share a folder, and runs of one budget and seed train the same number of steps, so see the same data."""
+    items = quality.PLANS[plan]()
+    names = [item["name"] for item in items]
+    assert len(set(names)) == len(names)
+    for item in items:
+        assert sum(steps_of(item)) == round(item["tokens"] / quality.STEP_TOKENS), item["name"]
+
+
+def test_long_runs_keep_the_tokens_of_a_step():
+    for item in quality.PLANS["long"]():
+        values = dict(text.split("=", 1) for text in item["sets"])
+        assert int(values["data.context_length"]) * int(values["training.batch_size"]) == quality.STEP_TOKENS
+
+
+def write_run(folder: Path) -> None:
+    validation = {"kind": "validation", "stage": "lighthouse", "stage_end": False}
+    step = {"kind": "step", "loss": 1.0}
+    lines = [
+        step | {"step": 1, "attention": "lighthouse", "tokens_per_second": 100.0},
+        step | {"step": 2, "attention": "lighthouse", "tokens_per_second": 300.0, "loss": None, "skipped": True},
+        step | {"step": 3, "attention": "lighthouse", "tokens_per_second": 200.0},
+        validation | {"step": 3, "tokens": 30, "seconds": 3.0, "stage_end": True, "dense_loss": 1.5, "lighthouse_loss": 1.4},
+        step | {"step": 4, "attention": "dense", "tokens_per_second": 50.0},
+        validation | {"step": 4, "tokens": 40, "seconds": 4.5, "stage": "dense", "dense_loss": 1.45},
+        validation | {"step": 7, "tokens": 70, "seconds": 9.0, "stage": "dense", "stage_end": True, "dense_loss": 1.2},
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_row_of_a_run(tmp_path):
+    write_run(tmp_path)
+    item = {"name": "x", "kind": "x", "tokens": 70e6, "seed": 2} | quality.summary(tmp_path)
+    assert item["skipped"] == 1
+    row = dict(zip(quality.HEADER, quality.row_of(item), strict=True))
+    assert row["jump"] == "+0.1000" and row["Lighthouse"] == "1.4000" and row["dense"] == "1.5000"
+    assert row["recovered"] == "4"  # step 7: below 1.4; step 4 is not
+    assert row["final"] == "1.2000" and row["seconds"] == "9"
+
+    item["validations"][-1]["dense_loss"] = 1.41
+    assert dict(zip(quality.HEADER, quality.row_of(item), strict=True))["recovered"] == "no"
+
+
+def test_row_of_a_dense_run():
+    end = {"step": 7, "tokens": 70, "seconds": 9.0, "stage": "dense", "stage_end": True, "dense_loss": 1.2}
+    item = {"kind": "dense", "tokens": 7e6, "seed": 1, "validations": [end], "tokens_per_second": {"dense": 5e4}, "seconds": 9.0}
+    assert quality.row_of(item) == ["dense", "7M", "1", "–", "–", "–", "–", "1.2000", "9", "50k"]
+
+
+def test_curves(tmp_path):
+    write_run(tmp_path)
+    results = {"runs": {"a<b": {"name": "a<b", "kind": "x", "tokens": 70, "seed": 2} | quality.summary(tmp_path)}}
+    for x in ("tokens", "seconds"):
+        svg = quality_curves.chart(results, x, [])
+        assert svg.startswith("<svg ") and svg.endswith("</svg>\n") and "a&lt;b" in svg and svg.count("<polyline") == 1
+    with pytest.raises(SystemExit, match="expected runs among a<b; got none"):
+        quality_curves.chart(results, "tokens", ["none"])
