@@ -27,15 +27,16 @@ def timed(function, calls: int) -> float:
     return start.elapsed_time(end) / calls
 
 
-def interleaved(functions: dict, repeats: int, calls: int = 1) -> dict:
-    """Medians. Several calls in a row hide what Python takes to make them, as a training step does."""
+def interleaved(functions: dict, repeats: int, calls: int = 1, once: tuple = ()) -> dict:
+    """Medians, in turns. Several calls in a row hide what Python takes to make them, as a training step does; those of `once`
+    are long enough alone."""
     for function in functions.values():
         function()
         function()
     times = {name: [] for name in functions}
     for _ in range(repeats):
         for name, function in functions.items():
-            times[name].append(timed(function, calls))
+            times[name].append(timed(function, 1 if name in once else calls))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -66,11 +67,13 @@ def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: in
 
     # Short ones are called several times in a row: the GPU would wait for Python otherwise.
     calls = max(1, 8 * 131072 // n) if n <= 131072 else 1
-    forward = interleaved({"layer": without_grad(layer), "inner": without_grad(inner)}, repeats, calls)
-    full = interleaved({"layer": both(layer, (q, k, v), grad), "inner": both(inner, rows, short_grad)}, repeats, calls)
+    forward_calls = {"layer": without_grad(layer), "inner": without_grad(inner)}
+    full_calls = {"layer": both(layer, (q, k, v), grad), "inner": both(inner, rows, short_grad)}
     if not stages_only:
-        forward |= interleaved({"dense": without_grad(dense)}, repeats)
-        full |= interleaved({"dense": both(dense, (q, k, v), grad)}, repeats)
+        forward_calls["dense"] = without_grad(dense)
+        full_calls["dense"] = both(dense, (q, k, v), grad)
+    forward = interleaved(forward_calls, repeats, calls, once=("dense",))
+    full = interleaved(full_calls, repeats, calls, once=("dense",))
     forward.setdefault("dense", float("nan"))
     full.setdefault("dense", float("nan"))
     args, nd, sd = tuple(tree[2:]), q.nbytes, rows[0].nbytes

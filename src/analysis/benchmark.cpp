@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "analysis/median.h"
 #include "analysis/memory_peak.h"
 #include "lighthouse/attention.h"
 #include "ops/operators.h"
@@ -28,12 +29,6 @@ double ms_of(const std::function<void()>& run) {
   const auto begin = Clock::now();
   run();
   return ms_between(begin, Clock::now());
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 struct Inputs {

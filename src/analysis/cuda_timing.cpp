@@ -1,4 +1,5 @@
 #include "analysis/cuda_timing.h"
+#include "analysis/median.h"
 
 #include <ATen/DeviceAccelerator.h>
 #include <c10/core/Event.h>
@@ -17,12 +18,6 @@ constexpr double kLongMs = 200;
 /// Several times the largest cache of a GPU.
 constexpr int64_t kCopyBytes = int64_t{256} << 20;
 constexpr size_t kCopy = 0;
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 std::string reason_of(const std::string& message) {
   for (const char* words : {"out of memory", "OUT_OF_MEMORY", "ALLOC_FAILED"}) {

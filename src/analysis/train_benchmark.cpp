@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 
+#include "analysis/median.h"
 #include "model/parts.h"
 #include "train/optimizer.h"
 #include "train/trainer.h"
@@ -79,11 +80,6 @@ class PartTimes : public model::PartObserver {
   torch::Device device_;
   std::deque<Span> spans_;
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 double median_ms(const torch::Device& device, int64_t repeats, const std::function<void()>& work) {
   std::vector<double> times;

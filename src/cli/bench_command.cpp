@@ -20,6 +20,7 @@
 #include "cli/commands.h"
 #include "cli/cuda_bench_command.h"
 #include "cli/cuda_bench_report.h"
+#include "cli/output_file.h"
 #include "cli/progress.h"
 #include "cli/train_bench_command.h"
 #include "io/atomic_file.h"
@@ -116,15 +117,6 @@ std::vector<analysis::Variant> variants_of(const BenchArguments& arguments) {
     }
   }
   return variants;
-}
-
-/// Minutes of measuring are not to be lost to a misspelt folder.
-void check_folder_of(const std::string& option, const std::string& file) {
-  if (file.empty()) return;
-  const auto folder = std::filesystem::absolute(file).parent_path();
-  if (!std::filesystem::is_directory(folder)) {
-    throw std::runtime_error(option + " must name a file in a folder that exists; got " + file);
-  }
 }
 
 void print(const BenchReport& report) {

@@ -1,20 +1,13 @@
 #include "cli/bench_report.h"
 
-#include <cstdio>
-
 #include "cli/bench_charts.h"
+#include "cli/number_text.h"
 
 namespace lighthouse::cli {
 namespace {
 
 using analysis::LayerResult;
 using analysis::LengthResult;
-
-std::string number(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), pattern, value);
-  return text;
-}
 
 /// Three figures of a time, whatever its size.
 std::string ms_text(double ms) { return number(ms < 10 ? "%.2f" : ms < 1000 ? "%.1f" : "%.0f", ms); }

@@ -1,9 +1,9 @@
 #include "cli/cuda_bench_report.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "cli/bench_charts.h"
+#include "cli/number_text.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -13,12 +13,6 @@ using analysis::Figure;
 using analysis::PassFigures;
 using Row = std::vector<std::string>;
 using Member = Figure PassFigures::*;
-
-std::string number(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), pattern, value);
-  return text;
-}
 
 template <typename Text>
 std::string text_of(const Figure& figure, const Text& text) {

@@ -12,6 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/eval_report.h"
+#include "cli/output_file.h"
 #include "cli/progress.h"
 #include "cli/stop_signal.h"
 #include "io/atomic_file.h"
@@ -105,12 +106,6 @@ class EvalProgress {
   Clock::time_point started_ = Clock::now();
   Clock::time_point last_ = {};
 };
-
-void check_folder_of(const std::string& option, const std::string& file) {
-  if (file.empty()) return;
-  if (!std::filesystem::is_directory(std::filesystem::absolute(file).parent_path()))
-    throw std::runtime_error(option + " must name a file in a folder that exists; got " + file);
-}
 
 /// Powers of two from 1024 to the context, or the context alone where it is shorter.
 std::vector<int64_t> default_lengths(int64_t context) {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 #include "cli/bench_json.h"
+#include "cli/number_text.h"
 #include "report/heat_matrix.h"
 #include "report/html_page.h"
 
@@ -14,12 +14,6 @@ namespace {
 
 using analysis::Interval;
 using report::Table;
-
-std::string number(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), pattern, value);
-  return text;
-}
 
 std::string to_text(const Interval& interval, const char* pattern) {
   if (std::isnan(interval.low)) return "-";

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "analysis/selection_overlap.h"
+#include "cli/number_text.h"
 #include "report/heat_strip.h"
 #include "report/shaded_text.h"
 
@@ -15,12 +16,6 @@ using analysis::LayerSelection;
 using report::Table;
 
 constexpr size_t kSpans = 6;  // listed per layer and over all layers
-
-std::string number(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), pattern, value);
-  return text;
-}
 
 std::string percent(double share) { return number("%.1f%%", 100 * share); }
 

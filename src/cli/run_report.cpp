@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <iterator>
 #include <optional>
 
+#include "cli/number_text.h"
 #include "cli/progress.h"
 
 namespace lighthouse::cli {
@@ -17,12 +17,6 @@ using report::Series;
 using train::StageResult;
 using train::StepRecord;
 using train::ValidationRecord;
-
-std::string number(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), pattern, value);
-  return text;
-}
 
 std::string number_or_dash(const char* pattern, std::optional<double> value) {
   return value ? number(pattern, *value) : "-";

@@ -1,13 +1,13 @@
 #include "cli/train_bench_command.h"
 
-#include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
 #include "analysis/provenance.h"
 #include "analysis/train_benchmark.h"
+#include "cli/number_text.h"
+#include "cli/output_file.h"
 #include "io/atomic_file.h"
 #include "model/decoder.h"
 #include "report/html_page.h"
@@ -19,12 +19,6 @@ namespace {
 using analysis::StageBenchmark;
 using analysis::TrainBenchmark;
 using Json = nlohmann::ordered_json;
-
-std::string number(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), pattern, value);
-  return text;
-}
 
 const StageBenchmark* find_dense(const TrainBenchmark& result) {
   for (const auto& stage : result.stages) {
@@ -128,10 +122,7 @@ void run_train_bench(const TrainBenchArguments& arguments) {
   if (arguments.repeats < 1) {
     throw std::invalid_argument("--repeats must be at least 1; got " + std::to_string(arguments.repeats));
   }
-  if (!arguments.json.empty() &&
-      !std::filesystem::is_directory(std::filesystem::absolute(arguments.json).parent_path())) {
-    throw std::runtime_error("--json must name a file in a folder that exists; got " + arguments.json);
-  }
+  check_folder_of("--json", arguments.json);
   const train::RunConfig config = train::load_config(arguments.config, arguments.overrides);
   model::check(config.model);
   const TrainBenchmark result = analysis::benchmark_training(
