@@ -1,6 +1,7 @@
 """Times one layer on the GPU: Lighthouse, dense cuDNN, the inner call alone, stages beside their floors.
 
     ./run python bench/gpu_layer.py [--n 16384 ... 524288] [--json FILE]
+    ncu --kernel-name regex:window_ ./run python bench/gpu_layer.py --once --n 524288     each stage once, for a profiler
 
 Everything is interleaved in one run, medians by CUDA events, random data, bf16, B=1 H=8 D=128, L=3 p=4 k=N/64, through the public
 attention(q, k, v), eager, score and select included.
@@ -104,14 +105,29 @@ def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: in
                 full_of_limit=(full["inner"] + beside) / full["layer"], peak=peak)  # fmt: skip
 
 
+def run_once(n: int, heads: int = 8, dim: int = 128) -> None:
+    q, k, v = (torch.randn(1, heads, n, dim, dtype=torch.bfloat16, device="cuda") for _ in range(3))
+    tree = lighthouse.select(q, k, num_levels=3, pooling_factor=4, top_k=n // 64)
+    rows = lighthouse.gather(q, k, v, tree)
+    lighthouse.scatter(rows[0], tree)
+    OPS.scatter_backward(q, tree.nodes, *tree[2:])
+    OPS.gather_backward(*rows, tree.nodes, n, *tree[2:])
+    torch.cuda.synchronize()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, nargs="+", default=[16384, 32768, 65536, 98304, 131072, 262144, 524288])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--stages-only", action="store_true", help="without dense attention")
+    parser.add_argument("--once", action="store_true", help="run each stage once, untimed")
     parser.add_argument("--json")
     arguments = parser.parse_args()
     torch.manual_seed(0)
+    if arguments.once:
+        for n in arguments.n:
+            run_once(n)
+        return
     results = []
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, cuDNN {torch.backends.cudnn.version()}")
     print(f"{'N':>7} {'rule':>7} {'layout':>6} | {'layer':>8} {'dense':>8} {'inner':>8} {'ratio':>6} {'limit':>6} | "

@@ -5,14 +5,17 @@
     python bench/quality.py report bench/results/quality.json
 
 `run` trains a plan's runs one after the other (those that are in the results already are passed over) and keeps each one's
-validation losses and speeds in the results file. All runs of a seed see the same tokens in the same order.
+validation losses and speeds in the results file. All runs of a seed see the same tokens in the same order. Several of them may
+share a plan, one per GPU (CUDA_VISIBLE_DEVICES): a run is taken by whoever makes its folder first.
 
 Columns: "Lighthouse" and "dense" are validation losses at the end of stage 1 under both kinds of attention, "jump" is their
 difference; "recovered" is the number of dense steps until a validation (one every 25 or 50 steps) under dense attention is below
-what stage 1 ended with under Lighthouse; "seconds" are of training.
+what stage 1 ended with under Lighthouse; "seconds" are of training. "copying" and "retrieval" are the scores of lighthouse eval
+under dense attention, with 95% intervals.
 """
 
 import argparse
+import fcntl
 import json
 import os
 import pathlib
@@ -20,7 +23,7 @@ import subprocess
 import sys
 import time
 
-STEP_TOKENS = 65536  # of configs/quality.toml
+STEP_TOKENS = 32768  # of configs/quality.toml
 
 
 def stages(tokens: int, split: float, before: list[dict] | None = None) -> str:
@@ -41,54 +44,52 @@ def run(name: str, tokens: float, split: float, seed: int = 1, before: list[dict
 
 
 PAPER = {"attention__causal_selection": False}
+FIRST = {"model__full_attention_layers": [0, 1, 2, 3]}  # configs/quality.toml has {0, 1, 6, 7}, the paper's choice
 
 
 def budgets() -> list[dict]:
     plan = []
-    for tokens, seeds in ((65e6, (1, 2)), (30e6, (1,)), (130e6, (1,))):
+    for tokens, seeds in ((65e6, (1, 2)), (130e6, (1,)), (30e6, (1,))):
         for seed in seeds:
             plan += [run("dense", tokens, 0, seed), run("causal", tokens, 0.625, seed), run("paper", tokens, 0.625, seed, **PAPER)]
+            plan.append(run("dense-first", tokens, 0.625, seed, **FIRST))
     return plan
 
 
 def recipes() -> list[dict]:
     tokens = 65e6
     return [
-        run("dense", tokens, 0),
-        run("causal", tokens, 0.625),
-        run("paper", tokens, 0.625, **PAPER),
-        run("split-50", tokens, 0.5),
-        run("split-80", tokens, 0.8),
-        run("k512", tokens, 0.625, attention__top_k=512),
-        run("alternate", tokens, 0.625, model__full_attention_layers=[0, 2, 4, 6]),
-        run("dense-first", tokens, 0.625, model__full_attention_layers=[0, 1, 2, 3]),
-        run("dense-last", tokens, 0.625, model__full_attention_layers=[4, 5, 6, 7]),
-        run("dense-first", tokens, 0.625, 2, model__full_attention_layers=[0, 1, 2, 3]),
-        run("dense", tokens, 0, 2),
-        run("dense-first-split-80", tokens, 0.8, model__full_attention_layers=[0, 1, 2, 3]),
-        run("dense-first-paper", tokens, 0.625, **PAPER, model__full_attention_layers=[0, 1, 2, 3]),
+        run("dense-first-split-80", tokens, 0.8, **FIRST),
+        run("dense-first-paper", tokens, 0.625, **FIRST, **PAPER),
         run("dense-first-2", tokens, 0.625, model__full_attention_layers=[0, 1]),
-        run("six-dense", tokens, 0.625, model__full_attention_layers=[0, 1, 2, 5, 6, 7]),
-        run("L2", tokens, 0.625, attention__num_levels=2),
-        run("L2-p2", tokens, 0.625, attention__num_levels=2, attention__pooling_factor=2),
-        run("k-grows", tokens, 0.625, before=[{"name": "k256", "top_k": 256}, {"name": "k512", "top_k": 512}]),
-        run("linear", tokens, 0.625, schedule__kind="linear"),
-        run("cosine", tokens, 0.625, schedule__kind="cosine"),
-        run("lr-1e-3", tokens, 0.625, optimizer__learning_rate=1e-3),
-        run("dense-lr-1e-3", tokens, 0, optimizer__learning_rate=1e-3),
+        run("dense-first-k512", tokens, 0.625, **FIRST, attention__top_k=512),
+        run("dense-first-k128", tokens, 0.625, **FIRST, attention__top_k=128),
+        run("alternate", tokens, 0.625, model__full_attention_layers=[0, 2, 4, 6]),
+        run("dense-first-L2", tokens, 0.625, **FIRST, attention__num_levels=2),
+        run("dense-first-L4", tokens, 0.625, **FIRST, attention__num_levels=4),
+        run("dense-first-p8", tokens, 0.625, **FIRST, attention__num_levels=2, attention__pooling_factor=8),
+        run("dense-first-split-50", tokens, 0.5, **FIRST),
+        run("dense-first-split-90", tokens, 0.9, **FIRST),
+        run("dense-last", tokens, 0.625, model__full_attention_layers=[4, 5, 6, 7]),
+        run("dense-first-linear", tokens, 0.625, **FIRST, schedule__kind="linear"),
+        run("dense-linear", tokens, 0, schedule__kind="linear"),
     ]
 
 
 def long() -> list[dict]:
-    """Longer contexts at the tokens of a step: equal tokens, and a dense run for fewer, to set beside Lighthouse by seconds."""
-    plan = []
-    for context in (32768, 65536):
-        settings = {"data__context_length": context, "training__batch_size": STEP_TOKENS // context, "attention__top_k": context // 32}
-        # The default of 16 sequences would be a million tokens per validation, under quadratic attention.
-        settings["training__validation_sequences"] = 16 * 8192 // context
-        for kind, tokens, split in (("dense", 65e6, 0), ("causal", 65e6, 0.625), ("dense", 40e6, 0), ("dense", 50e6, 0)):
-            plan.append(run(f"{kind}-{context // 1024}k", tokens, split, **settings))
-    return plan
+    """A longer context at the tokens of a step: equal tokens, and dense runs for fewer, to set beside Lighthouse by seconds."""
+    context = 32768
+    settings = {"data__context_length": context, "training__batch_size": STEP_TOKENS // context, "attention__top_k": context // 32}
+    # The default of 16 sequences would be half a million tokens per validation, under quadratic attention.
+    settings["training__validation_sequences"] = 16 * 8192 // context
+    return [
+        run("dense-32k", 65e6, 0, **settings),
+        run("dense-first-32k", 65e6, 0.625, **settings, **FIRST),
+        run("dense-first-split-80-32k", 65e6, 0.8, **settings, **FIRST),
+        run("dense-32k", 45e6, 0, **settings),
+        run("dense-first-2-split-80-32k", 65e6, 0.8, **settings, model__full_attention_layers=[0, 1]),
+        run("dense-32k", 35e6, 0, **settings),
+    ]
 
 
 PLANS = {"budgets": budgets, "recipes": recipes, "long": long}
@@ -120,32 +121,69 @@ def write_results(path: pathlib.Path, results: dict) -> None:
     os.replace(temporary, path)
 
 
+def add_result(path: pathlib.Path, item: dict) -> None:
+    """Others may be adding theirs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path.with_name(path.name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        results = read_results(path)
+        results["runs"][item["name"]] = item
+        write_results(path, results)
+
+
+def read_results(path: pathlib.Path) -> dict:
+    if path.exists():
+        return json.loads(path.read_text())
+    return {"commit": os.environ.get("LIGHTHOUSE_COMMIT", "unknown"), "runs": {}}
+
+
+def take(folder: pathlib.Path) -> bool:
+    """Whether this process is the first to ask for the run. A file beside its folder says so until the run is done."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(folder.with_name(folder.name + ".taken"), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def called(command: str | list[str]) -> str:
+    done = subprocess.run(command, shell=isinstance(command, str), capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{command} failed: {done.stderr[-2000:]}")
+    return done.stdout
+
+
+def evaluation(command: list[str], folder: pathlib.Path) -> dict:
+    """The overall scores of retrieval and copying, with their intervals."""
+    file = folder / "eval.json"
+    called([*command, "--json", str(file)])
+    whole = json.loads(file.read_text())
+    return {task: whole[task]["overall"] for task in ("retrieval", "copy") if task in whole}
+
+
 def run_plan(arguments: argparse.Namespace) -> None:
-    results = json.loads(arguments.results.read_text()) if arguments.results.exists() else {"runs": {}}
-    results.setdefault("commit", os.environ.get("LIGHTHOUSE_COMMIT", "unknown"))
     began = time.monotonic()
-    plan = [r for r in PLANS[arguments.plan]() if r["name"] not in results["runs"]]
-    for number, item in enumerate(plan, 1):
-        if arguments.time_limit and time.monotonic() - began > arguments.time_limit:
-            print(f"time limit: {len(plan) - number + 1} runs left", file=sys.stderr)
-            break
+    plan = [item for name in arguments.plan for item in PLANS[name]()]
+    for item in plan:
         folder = arguments.out / item["name"]
-        sets = [f"output_dir={folder}", f"data.paths={json.dumps([str(arguments.data)])}", *item["sets"], *arguments.set]
-        command = [*arguments.program.split(), "train", arguments.config, "--overwrite", *(f"--set={text}" for text in sets)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"{item['name']} failed: {done.stderr[-2000:]}")
-        results["runs"][item["name"]] = {**item, **summary(folder)}
-        for command in arguments.then:
-            done = subprocess.run(command.format(run=folder), shell=True, capture_output=True, text=True)
-            if done.returncode != 0:
-                sys.exit(f"{command} failed: {done.stderr[-2000:]}")
-            results["runs"][item["name"]].setdefault("then", []).append(json.loads(done.stdout))
-        write_results(arguments.results, results)
-        row = row_of(results["runs"][item["name"]])
-        left = (time.monotonic() - began) / number * (len(plan) - number)
-        print(f"[{number}/{len(plan)}, about {left:.0f} s left] " + "  ".join(row), file=sys.stderr, flush=True)
-    report(results)
+        if item["name"] in read_results(arguments.results)["runs"] or not take(folder):
+            continue
+        try:
+            if arguments.time_limit and time.monotonic() - began > arguments.time_limit:
+                print(f"time limit: {item['name']} and what follows it are left", file=sys.stderr)
+                break
+            sets = [f"output_dir={folder}", f"data.paths={json.dumps([str(arguments.data)])}", *item["sets"], *arguments.set]
+            called([*arguments.program.split(), "train", arguments.config, "--overwrite", *(f"--set={text}" for text in sets)])
+            item = {**item, **summary(folder)}
+            if arguments.eval:
+                item["evaluation"] = evaluation([*arguments.program.split(), "eval", str(folder), *arguments.eval.split()], folder)
+            add_result(arguments.results, item)
+        finally:
+            folder.with_name(folder.name + ".taken").unlink()
+        done = len(read_results(arguments.results)["runs"])
+        print(f"[{done} of {len(plan)}, {time.monotonic() - began:.0f} s gone] " + "  ".join(row_of(item)), file=sys.stderr, flush=True)
+    report(read_results(arguments.results))
 
 
 def stage_end(item: dict) -> dict | None:
@@ -154,7 +192,15 @@ def stage_end(item: dict) -> dict | None:
     return ends[-1] if ends else None
 
 
-HEADER = ["run", "tokens", "seed", "Lighthouse", "dense", "jump", "recovered", "final", "seconds", "tokens/s (stage 1, dense)"]
+HEADER = ["run", "tokens", "seed", "Lighthouse", "dense", "jump", "recovered", "final", "seconds", "tokens/s (stage 1, dense)", "copying", "retrieval"]
+
+
+def score_text(item: dict, task: str) -> str:
+    if task not in item.get("evaluation", {}):
+        return "–"
+    score = item["evaluation"][task]
+    return f"{score['score']:.2f} ({score['interval'][0]:.2f}–{score['interval'][1]:.2f})"
+
 
 
 def row_of(item: dict) -> list[str]:
@@ -167,7 +213,7 @@ def row_of(item: dict) -> list[str]:
         row += [f"{end['lighthouse_loss']:.4f}", f"{end['dense_loss']:.4f}", f"{end['dense_loss'] - end['lighthouse_loss']:+.4f}", recovered]
     else:
         row += ["–"] * 4
-    return [*row, f"{item['validations'][-1]['dense_loss']:.4f}", f"{item['seconds']:.0f}", speeds]
+    return [*row, f"{item['validations'][-1]['dense_loss']:.4f}", f"{item['seconds']:.0f}", speeds, score_text(item, "copy"), score_text(item, "retrieval")]
 
 
 def report(results: dict) -> None:
@@ -180,14 +226,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="train a plan's runs")
-    running.add_argument("plan", choices=PLANS)
+    running.add_argument("plan", choices=PLANS, nargs="+")
     running.add_argument("--data", type=pathlib.Path, required=True, help="the corpus")
     running.add_argument("--out", type=pathlib.Path, required=True, help="folder for the runs")
     running.add_argument("--results", type=pathlib.Path, required=True, help="JSON file of the results so far")
     running.add_argument("--program", default="./run lighthouse", help="how to call lighthouse (default: %(default)s)")
     running.add_argument("--config", default="configs/quality.toml")
     running.add_argument("--set", action="append", default=[], help="override a key in every run")
-    running.add_argument("--then", action="append", default=[], help="command on each finished run, {run} its folder, that prints JSON")
+    running.add_argument("--eval", default="--tasks retrieval copy", help="options of lighthouse eval on each finished run; empty: none (default: %(default)s)")
     running.add_argument("--time-limit", type=float, help="seconds after which no run is started")
     reporting = commands.add_parser("report", help="the table of a results file")
     reporting.add_argument("results", type=pathlib.Path)

@@ -29,10 +29,10 @@ def steps_of(item: dict) -> list[int]:
 @pytest.mark.parametrize(
     "tokens, split, before, expected",
     [
-        (65e6, 0.625, None, [620, 372]),
-        (65e6, 0, None, [992]),  # a stage of no steps is left out
-        (10 * 65536, 1, None, [10]),
-        (11 * 65536, 0.625, [{"name": "a"}, {"name": "b"}], [4, 3, 4]),  # the remainder goes to the first
+        (65e6, 0.625, None, [1240, 744]),
+        (65e6, 0, None, [1984]),  # a stage of no steps is left out
+        (10 * 32768, 1, None, [10]),
+        (11 * 32768, 0.625, [{"name": "a"}, {"name": "b"}], [4, 3, 4]),  # the remainder goes to the first
     ],
 )
 def test_steps_of_stages(tokens, split, before, expected):
@@ -42,7 +42,7 @@ def test_steps_of_stages(tokens, split, before, expected):
 
 
 def test_stages_keep_their_settings():
-    text = quality.stages(8 * 65536, 0.5, [{"name": "k256", "top_k": 256}])
+    text = quality.stages(8 * 32768, 0.5, [{"name": "k256", "top_k": 256}])
     assert text == 'stages=[{attention = "lighthouse", steps = 4, name = "k256", top_k = 256}, {attention = "dense", steps = 4}]'
 
 
@@ -60,6 +60,17 @@ def test_long_runs_keep_the_tokens_of_a_step():
     for item in quality.PLANS["long"]():
         values = dict(text.split("=", 1) for text in item["sets"])
         assert int(values["data.context_length"]) * int(values["training.batch_size"]) == quality.STEP_TOKENS
+
+
+def test_a_run_is_taken_once(tmp_path):
+    assert quality.take(tmp_path / "runs" / "a") and not quality.take(tmp_path / "runs" / "a")
+    assert quality.take(tmp_path / "runs" / "b")
+
+
+def test_results_are_added(tmp_path):
+    for name in "ab":
+        quality.add_result(tmp_path / "new" / "results.json", {"name": name, "tokens": 1})
+    assert list(quality.read_results(tmp_path / "new" / "results.json")["runs"]) == ["a", "b"]
 
 
 def write_run(folder: Path) -> None:
@@ -93,7 +104,9 @@ def test_row_of_a_run(tmp_path):
 def test_row_of_a_dense_run():
     end = {"step": 7, "tokens": 70, "seconds": 9.0, "stage": "dense", "stage_end": True, "dense_loss": 1.2}
     item = {"kind": "dense", "tokens": 7e6, "seed": 1, "validations": [end], "tokens_per_second": {"dense": 5e4}, "seconds": 9.0}
-    assert quality.row_of(item) == ["dense", "7M", "1", "–", "–", "–", "–", "1.2000", "9", "50k"]
+    assert quality.row_of(item) == ["dense", "7M", "1", "–", "–", "–", "–", "1.2000", "9", "50k", "–", "–"]
+    item["evaluation"] = {"copy": {"score": 0.5, "interval": [0.41, 0.59]}}
+    assert quality.row_of(item)[-2:] == ["0.50 (0.41–0.59)", "–"]
 
 
 def test_curves(tmp_path):
