@@ -1,6 +1,7 @@
 // The configuration: what is read, what is refused and with which words.
 #include "temporary_folder.h"
 #include "train/config.h"
+#include "train/config_text.h"
 #include "train/schedule.h"
 
 namespace lighthouse::test {
@@ -115,6 +116,25 @@ TEST(Config, RefusesWithTheKeyTheExpectationAndTheValue) {
   expect_error([] { parse_config(kWhole, "t", {"stages.9.steps=1"}); }, {"stages.9.steps=1"});
   expect_error([] { parse_config(kWhole, "t", {"model.hiden_size=1"}); }, {"unknown key model.hiden_size"});
   expect_error([] { train::load_config("/no/such/file.toml"); }, {"/no/such/file.toml"});
+}
+
+TEST(Config, LettersBeyondAsciiAreInCommentsAndStrings) {
+  using train::line_of_stray_letter;
+  for (const char* good :
+       {"", "a = 1 # \u3042", "a = \"caf\u00e9\"\nb = '\u3042'", "\xEF\xBB\xBF# mark", "a = \"\\\"\u00e9\"",
+        "a = '\\' # \u00e9", "a = \"\"\"x\ny\"\"\"\nb = 1", "a = '''\n#'''\n# \u00e9"}) {
+    EXPECT_EQ(line_of_stray_letter(good), std::nullopt) << good;
+  }
+  EXPECT_EQ(line_of_stray_letter("\u00e9 = 1"), 1);
+  EXPECT_EQ(line_of_stray_letter("a = 1\nb = \u3042"), 2);
+  EXPECT_EQ(line_of_stray_letter("a = 1\n\nb = 2 \u3000"), 3);
+  EXPECT_EQ(line_of_stray_letter("a = 'x' \u00e9"), 1);
+  EXPECT_EQ(line_of_stray_letter("a = \"open\n\u00e9"), 2);  // a parser stops before it
+  EXPECT_EQ(line_of_stray_letter("a = \"\"\"\n\\\u00e9\"\"\""), 2);
+  EXPECT_EQ(line_of_stray_letter("a = '''\n\u00e9'''"), 2);
+  // In an override such a value is text.
+  EXPECT_EQ(parse_config(kWhole, "test", {"output_dir=runs/caf\u00e9"}).output_dir, "runs/caf\u00e9");
+  EXPECT_THROW(parse_config(std::string(kWhole) + "\u3042", "test"), std::invalid_argument);
 }
 
 TEST(Schedule, Shapes) {
