@@ -1,13 +1,14 @@
 """Times one layer on the GPU: Lighthouse, dense cuDNN, the inner call alone, stages beside their floors.
 
     ./run python bench/gpu_layer.py [--n 16384 ... 524288] [--json FILE]
-    ncu --kernel-name regex:window_ ./run python bench/gpu_layer.py --once --n 524288     each stage once, for a profiler
+    ncu --kernel-name "regex:reduce_kernel|broadcast_kernel" ./run python bench/gpu_layer.py --once --n 524288     each stage once, for a profiler
 
 Everything is interleaved in one run, medians by CUDA events, random data, bf16, B=1 H=8 D=128, L=3 p=4 k=N/64, through the public
 attention(q, k, v), eager, score and select included.
 """
 
 import argparse
+import functools
 import json
 import statistics
 
@@ -18,7 +19,16 @@ import lighthouse_attention as lighthouse
 OPS = torch.ops.lighthouse
 
 
+@functools.cache
+def spacer() -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.empty(1 << 29, dtype=torch.uint8, device="cuda"), torch.empty(1 << 29, dtype=torch.uint8, device="cuda")
+
+
 def timed(function, calls: int) -> float:
+    # A large copy comes first, so that no sample begins with the caches or the clock that the one before left behind.
+    source, target = spacer()
+    for _ in range(40):
+        target.copy_(source)
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     start.record()
     for _ in range(calls):
