@@ -59,8 +59,11 @@ def budgets() -> list[dict]:
 def recipes() -> list[dict]:
     tokens = 65e6
     return [
-        run("dense-first-split-80", tokens, 0.8, **FIRST),
         run("dense-first-paper", tokens, 0.625, **FIRST, **PAPER),
+        run("dense-first-paper", tokens, 0.625, 2, **FIRST, **PAPER),
+        run("dense-first-paper", 130e6, 0.625, **FIRST, **PAPER),
+        run("dense-first-paper-split-80", tokens, 0.8, **FIRST, **PAPER),
+        run("dense-first-split-80", tokens, 0.8, **FIRST),
         run("dense-first-2", tokens, 0.625, model__full_attention_layers=[0, 1]),
         run("dense-first-k512", tokens, 0.625, **FIRST, attention__top_k=512),
         run("dense-first-k128", tokens, 0.625, **FIRST, attention__top_k=128),
