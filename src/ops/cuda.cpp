@@ -1,14 +1,12 @@
 // The CUDA back end's side of the operators: checks, output allocation, parameters, device and stream.
 #include <ATen/ops/empty.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
 #include <limits>
 
-#include "kernels/cuda/kernels.h"
 #include "kernels/pyramid.h"
 #include "ops/checks.h"
+#include "ops/cuda_launch.h"
 #include "ops/kernel_arguments.h"
 #include "ops/operators.h"
 
@@ -16,12 +14,6 @@ namespace lighthouse::ops {
 namespace {
 
 using at::Tensor;
-
-kernels::cuda::Stream current_stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
-
-void check_status(const char* op, kernels::cuda::Status status) {
-  TORCH_CHECK(status == nullptr, op, ": CUDA reported \"", status, "\"");
-}
 
 /// Device code counts tokens and windows in 32 bits; offsets into tensors have 64.
 Geometry make_cuda_geometry(const char* op, int64_t num_tokens, const PyramidOptions& options) {

@@ -2,23 +2,15 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
 
-#include "kernels/cuda/kernels.h"
 #include "ops/checks.h"
+#include "ops/cuda_launch.h"
 #include "ops/kernel_arguments.h"
 
 namespace lighthouse::ops::cuda {
 namespace {
 
 using at::Tensor;
-
-kernels::cuda::Stream current_stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
-
-void check_status(const char* what, kernels::cuda::Status status) {
-  TORCH_CHECK(status == nullptr, "lighthouse::", what, ": CUDA reported \"", status, "\"");
-}
 
 const void* optional_data(const Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr() : nullptr; }
 
@@ -50,7 +42,7 @@ Normalized rms_norm(const Tensor& input, const Tensor& addend, const Tensor& gai
   p.addend = optional_data(addend);
   p.sum = addend.defined() ? out.sum.mutable_data_ptr() : nullptr;
   p.output = out.normal.mutable_data_ptr();
-  check_status("rms_norm", kernels::cuda::rms_norm(p, current_stream()));
+  check_status("lighthouse::rms_norm", kernels::cuda::rms_norm(p, current_stream()));
   return out;
 }
 
@@ -68,7 +60,7 @@ NormGradients rms_norm_backward(const Tensor& grad, const Tensor& input, const T
   p.grad_input = out.input.mutable_data_ptr();
   p.output = with_normal ? out.normal.mutable_data_ptr() : nullptr;
   p.grad_gain = partial.mutable_data_ptr<float>();
-  check_status("rms_norm_backward", kernels::cuda::rms_norm_backward(p, current_stream()));
+  check_status("lighthouse::rms_norm_backward", kernels::cuda::rms_norm_backward(p, current_stream()));
   out.gain = partial.sum(0);
   return out;
 }
@@ -94,7 +86,8 @@ Tensor half_as_wide(const Tensor& gate_up) {
 Tensor swiglu(const Tensor& gate_up) {
   const c10::cuda::CUDAGuard guard(gate_up.device());
   Tensor output = half_as_wide(gate_up);
-  check_status("swiglu", kernels::cuda::swiglu(swiglu_parameters("swiglu", gate_up, output), current_stream()));
+  check_status("lighthouse::swiglu",
+               kernels::cuda::swiglu(swiglu_parameters("swiglu", gate_up, output), current_stream()));
   return output;
 }
 
@@ -104,7 +97,7 @@ SwigluGradients swiglu_backward(const Tensor& grad, Tensor gate_up) {
   auto p = swiglu_parameters("swiglu_backward", gate_up, output);
   p.grad_output = grad.const_data_ptr();
   p.grad_gate_up = gate_up.mutable_data_ptr();  // a thread has read what it writes
-  check_status("swiglu_backward", kernels::cuda::swiglu(p, current_stream()));
+  check_status("lighthouse::swiglu_backward", kernels::cuda::swiglu(p, current_stream()));
   return {gate_up, output};
 }
 
@@ -113,7 +106,7 @@ void rotate(const Geometry& geometry, const Tensor& query, const Tensor& key, co
   const c10::cuda::CUDAGuard guard(query.device());
   auto parameters = rotary_parameters("rotary", geometry, query, key, to_query, to_key, cos, sin, scores);
   parameters.inverse = inverse;
-  check_status("rotary", kernels::cuda::rotary(parameters, current_stream()));
+  check_status("lighthouse::rotary", kernels::cuda::rotary(parameters, current_stream()));
 }
 
 void broadcast_into(kernels::Span span, const std::vector<Tensor>& inputs, const Tree& tree,
@@ -128,7 +121,7 @@ void broadcast_into(kernels::Span span, const std::vector<Tensor>& inputs, const
     arrays.arrays[arrays.count++] = {contiguous.back().size(1), rows_of(outputs[i]), rows_of(contiguous.back())};
   }
   if (outputs.front().numel() == 0) return;
-  check_status("window_broadcast", kernels::cuda::window_broadcast(common, arrays, current_stream()));
+  check_status("lighthouse::window_broadcast", kernels::cuda::window_broadcast(common, arrays, current_stream()));
 }
 
 }  // namespace lighthouse::ops::cuda
