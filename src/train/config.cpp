@@ -9,7 +9,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "train/config_text.h"
+#include "train/toml_text.h"
 
 namespace lighthouse::train {
 namespace {
@@ -377,9 +377,10 @@ void apply_override(toml::table& root, const std::string& text) {
   if (table == nullptr || keys.empty()) fail("--set " + text + ": expected the key of a table");
   toml::table value;
   try {
-    if (!line_of_stray_letter(value_text)) value = toml::parse("value = " + value_text);
-  } catch (const toml::parse_error&) {}
-  if (value.empty()) value.insert_or_assign("value", value_text);
+    value = parse_toml("value = " + value_text);
+  } catch (const toml::parse_error&) {
+    value.insert_or_assign("value", value_text);
+  }
   if (value.size() != 1) fail("--set " + text + ": expected one value");
   table->insert_or_assign(keys.back(), *value.get("value"));
 }
@@ -450,13 +451,9 @@ AttentionOptions RunConfig::attention_of(const StageConfig& stage) const {
 }
 
 RunConfig parse_config(const std::string& text, const std::string& source, const std::vector<std::string>& overrides) {
-  if (const auto line = line_of_stray_letter(text)) {
-    fail(source + ":" + std::to_string(*line) +
-         ": expected letters beyond ASCII in comments and one-line strings only");
-  }
   toml::table table;
   try {
-    table = toml::parse(text, source);
+    table = parse_toml(text, source);
   } catch (const toml::parse_error& error) {
     std::ostringstream message;
     message << source << ":" << error.source().begin.line << ": " << error.description();

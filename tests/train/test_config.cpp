@@ -1,7 +1,6 @@
 // The configuration: what is read, what is refused and with which words.
 #include "temporary_folder.h"
 #include "train/config.h"
-#include "train/config_text.h"
 #include "train/schedule.h"
 
 namespace lighthouse::test {
@@ -118,23 +117,20 @@ TEST(Config, RefusesWithTheKeyTheExpectationAndTheValue) {
   expect_error([] { train::load_config("/no/such/file.toml"); }, {"/no/such/file.toml"});
 }
 
-TEST(Config, LettersBeyondAsciiAreInCommentsAndStrings) {
-  using train::line_of_stray_letter;
-  for (const char* good :
-       {"", "a = 1 # \u3042", "a = \"caf\u00e9\"\nb = '\u3042'", "\xEF\xBB\xBF# mark", "a = \"\\\"\u00e9\"",
-        "a = '\\' # \u00e9", "a = \"\"\"x\ny\"\"\"\nb = 1", "a = '''\n#'''\n# \u00e9"}) {
-    EXPECT_EQ(line_of_stray_letter(good), std::nullopt) << good;
-  }
-  EXPECT_EQ(line_of_stray_letter("\u00e9 = 1"), 1);
-  EXPECT_EQ(line_of_stray_letter("a = 1\nb = \u3042"), 2);
-  EXPECT_EQ(line_of_stray_letter("a = 1\n\nb = 2 \u3000"), 3);
-  EXPECT_EQ(line_of_stray_letter("a = 'x' \u00e9"), 1);
-  EXPECT_EQ(line_of_stray_letter("a = \"open\n\u00e9"), 2);  // a parser stops before it
-  EXPECT_EQ(line_of_stray_letter("a = \"\"\"\n\\\u00e9\"\"\""), 2);
-  EXPECT_EQ(line_of_stray_letter("a = '''\n\u00e9'''"), 2);
-  // In an override such a value is text.
-  EXPECT_EQ(parse_config(kWhole, "test", {"output_dir=runs/caf\u00e9"}).output_dir, "runs/caf\u00e9");
-  EXPECT_THROW(parse_config(std::string(kWhole) + "\u3042", "test"), std::invalid_argument);
+TEST(Config, LettersBeyondAsciiAreTextInStringsAndErrorsElsewhere) {
+  const auto name = [](const std::string& line) {
+    return parse_config("output_dir = " + line + "\n[data]\npaths = ['a']\n[[stages]]\nattention='dense'\nsteps=1\n",
+                        "test")
+        .output_dir;
+  };
+  EXPECT_EQ(name("\"runs/caf\u00e9\"  # \u3042"), "runs/caf\u00e9");
+  EXPECT_EQ(name("'\u3042 100%41'"), "\u3042 100%41");
+  EXPECT_EQ(name("\"\"\"\\\n  \u3042\"\"\""), "\u3042");
+  EXPECT_EQ(name("\"\\u00e9\\u002541\""), "\u00e9%41");
+  EXPECT_EQ(parse_config("\xEF\xBB\xBF" + std::string(kWhole), "test", {"output_dir=runs/caf\u00e9"}).output_dir,
+            "runs/caf\u00e9");
+  for (const char* bad : {"\u00e9", "20's\u3042", "20s=\"\u3042", "1 \u3000", "[\u3042]", "\"\u3042 \\u002541\""})
+    EXPECT_THROW(name(bad), std::invalid_argument) << bad;
 }
 
 TEST(Schedule, Shapes) {
