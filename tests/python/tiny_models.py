@@ -37,7 +37,7 @@ def olmo2(**changes):
 
 
 def gemma2(**changes):
-    return make(transformers.Gemma2Config(**{**SMALL, **changes}))
+    return make(transformers.Gemma2Config(**{**SMALL, "layer_types": ["full_attention"] * 2, **changes}), "eager")
 
 
 def gemma3(**changes):
@@ -47,4 +47,4 @@ def gemma3(**changes):
 
 def gpt_oss(**changes):
     experts = dict(num_local_experts=2, num_experts_per_tok=1, layer_types=["full_attention"] * 2)
-    return make(transformers.GptOssConfig(**{**SMALL, **experts, **changes}))
+    return make(transformers.GptOssConfig(**{**SMALL, **experts, **changes}), "eager")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers.masking_utils import sdpa_mask
 
-from ._transformers_checks import _DENSE, refuse, refuse_decoding
+from ._transformers_checks import USE_SDPA, refuse, refuse_decoding
 
 
 def causal_mask(
@@ -36,7 +36,7 @@ def causal_mask(
             allow_is_causal_skip, use_vmap=use_vmap, device=device,
         )  # fmt: skip
     if use_vmap:
-        refuse("expected the causal mask; got one with a mask function of the caller's or the model's", _DENSE)
+        refuse("expected the causal mask; got one with a mask function of the caller's or the model's", USE_SDPA)
     if attention_mask is not None:
         _refuse_padding(attention_mask)
     if not allow_is_causal_skip and q_length > 1:
@@ -52,7 +52,7 @@ def _refuse_padding(attention_mask: Tensor) -> None:
         hidden = int(attention_mask.numel() - attention_mask.sum())
         refuse(
             f"{what}; got an attention_mask {list(attention_mask.shape)} that hides {hidden} of its tokens",
-            f"fill rows with text (padding would be selected like text), or {_DENSE}",
+            f"fill rows with text (padding would be selected like text), or {USE_SDPA}",
         )
 
 
@@ -66,9 +66,9 @@ def _refuse_other_than_causal(mask_function: Any, batch_size: int, length: int, 
     if torch.compiler.is_compiling():
         torch._assert_async(sees_first & ~sees_next, "lighthouse: expected the causal mask; got packed documents or another mask")
     elif bool(sees_next):
-        refuse("expected the causal mask; got one under which tokens see later ones", _DENSE)
+        refuse("expected the causal mask; got one under which tokens see later ones", USE_SDPA)
     elif not bool(sees_first):
         refuse(
             "expected the causal mask; got packed documents (position_ids that start again) or another mask that hides the past",
-            f"train on one document a row, or {_DENSE}",
+            f"train on one document a row, or {USE_SDPA}",
         )

@@ -10,9 +10,8 @@ and keys per head. What cannot be computed is refused by a ValueError that says 
 """
 
 import contextlib
-from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Union
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional
 
-import torch
 from torch import Tensor, nn
 
 try:
@@ -25,7 +24,7 @@ except ImportError as error:
     ) from error
 
 from .._attention import attention, retained_length
-from ._transformers_checks import refuse_unfit
+from ._transformers_checks import refuse_unfit, refuse_unfit_dense
 from ._transformers_masks import causal_mask
 from ._transformers_scores import forget_inputs, keep_inputs, scores_of
 
@@ -137,6 +136,7 @@ def _attention_function(name: str) -> Callable[..., tuple[Tensor, None]]:
     ) -> tuple[Tensor, None]:
         options = getattr(module, "lighthouse_options", None) or _registered[name]
         if getattr(module, "layer_idx", None) in options.dense_layers:
+            refuse_unfit_dense(module, kwargs)
             return sdpa_attention_forward(
                 module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=is_causal, **kwargs
             )
@@ -165,7 +165,7 @@ def _attention_layers(model: nn.Module) -> list[nn.Module]:
     return layers
 
 
-def _set_implementation(model: nn.Module, name: Union[str, dict]) -> None:
+def _set_implementation(model: nn.Module, name: str) -> None:
     model.set_attn_implementation(name)
     if model.config._attn_implementation != name:
         raise ValueError(
