@@ -8,28 +8,40 @@ from pathlib import Path
 from typing import Iterator, NamedTuple, Optional
 
 
+# A tokenizer takes some 160 bytes of memory for each character that it encodes in one call.
+WHOLE_CHARACTERS = 4 << 20
+_PIECE_CHARACTERS = 1 << 20
+
+
 class Document(NamedTuple):
+    """A document, or a piece of a long one."""
+
     text: str
     size: int  # bytes of its file that it stands for
+    ends: bool = True  # false for all but the last piece
 
 
-class SkippedFiles:
-    """Files that are not UTF-8: an error, or passed over and named at the end."""
+class Remarks:
+    """What the user should hear of: files that are not UTF-8 (an error, or passed over), long documents that were cut."""
 
-    def __init__(self, allowed: bool) -> None:
-        self.allowed = allowed
-        self.files: list[str] = []
+    def __init__(self, may_skip: bool) -> None:
+        self.may_skip = may_skip
+        self.skipped: list[str] = []
+        self.num_cut = 0
 
-    def add(self, path: Path, error: UnicodeDecodeError) -> None:
+    def skip(self, path: Path, error: UnicodeDecodeError) -> None:
         what = f"{path}: expected UTF-8 text; byte {error.start} is not ({error.reason})"
-        if not self.allowed:
+        if not self.may_skip:
             raise ValueError(f"{what}. --exclude passes it over, --skip-undecodable all such files")
-        self.files.append(str(path))
+        self.skipped.append(str(path))
 
     def report(self) -> None:
-        if self.files:
-            shown = ", ".join(self.files[:5]) + (", ..." if len(self.files) > 5 else "")
-            print(f"left out {len(self.files)} files that are not UTF-8: {shown}", file=sys.stderr)
+        if self.skipped:
+            shown = ", ".join(self.skipped[:5]) + (", ..." if len(self.skipped) > 5 else "")
+            print(f"left out {len(self.skipped)} files that are not UTF-8: {shown}", file=sys.stderr)
+        if self.num_cut:
+            print(f"{self.num_cut} documents are longer than {WHOLE_CHARACTERS:,} characters: they were encoded in pieces, cut at line "
+                  "ends where there are any, which can change a token at each cut", file=sys.stderr)  # fmt: skip
 
 
 def find_files(paths: list[Path], include: list[str], exclude: list[str]) -> list[Path]:
@@ -63,27 +75,44 @@ def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def read_documents(path: Path, field: str, separator: Optional[str], skipped: SkippedFiles) -> Iterator[Document]:
+def read_documents(path: Path, field: str, separator: Optional[str], remarks: Remarks) -> Iterator[Document]:
     """A file's documents that have text: the whole, its parts between separators, or the field of each line of a .jsonl file."""
     try:
         if path.suffix == ".jsonl":
-            yield from _lines(path, field)
+            for text, size in _lines(path, field):
+                yield from _pieces(text, size, remarks)
             return
-        # Bytes, not text mode: line ends stay as they are.
-        data = path.read_bytes()
+        data = path.read_bytes()  # bytes, not text mode: line ends stay as they are
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        skipped.add(path, error)
+        remarks.skip(path, error)
         return
-    parts = text.split(separator) if separator else [text]
     size = len(data)
     del data
+    parts = text.split(separator) if separator else [text]
     for part in parts:
-        if part:
-            yield Document(part, size // len(parts))
+        yield from _pieces(part, size // len(parts), remarks)
 
 
-def _lines(path: Path, field: str) -> Iterator[Document]:
+def _pieces(text: str, size: int, remarks: Remarks) -> Iterator[Document]:
+    if not text:
+        return
+    if len(text) <= WHOLE_CHARACTERS:
+        yield Document(text, size)
+        return
+    remarks.num_cut += 1
+    begin = 0
+    while begin < len(text):
+        end = min(begin + _PIECE_CHARACTERS, len(text))
+        if end < len(text):
+            # After the last line end in reach, else after the last space, else anywhere.
+            end = next((cut + 1 for cut in (text.rfind(mark, begin, end) for mark in "\n ") if cut >= 0), end)
+        yield Document(text[begin:end], size * (end - begin) // len(text), ends=end == len(text))
+        begin = end
+
+
+def _lines(path: Path, field: str) -> Iterator[tuple[str, int]]:
+    """Texts of a .jsonl file, with the bytes of their lines."""
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
@@ -95,5 +124,4 @@ def _lines(path: Path, field: str) -> Iterator[Document]:
             text = record.get(field) if isinstance(record, dict) else None
             if not isinstance(text, str):
                 raise ValueError(f'{path}, line {number}: expected an object with text in "{field}"; got {line[:60]!r}')
-            if text:
-                yield Document(text, len(line))
+            yield text, len(line)

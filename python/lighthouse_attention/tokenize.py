@@ -2,7 +2,7 @@
 
     python -m lighthouse_attention.tokenize --tokenizer tokenizer.json --out tokens.bin FILES AND FOLDERS
 
-Each file is a document (each line of a .jsonl file), encoded whole and followed by the end token. Special tokens that stand in
+Each file is a document (each line of a .jsonl file), encoded whole if it is not of megabytes, and followed by the end token. Special tokens that stand in
 the text are encoded as text. The output is written under a temporary name and renamed: it is whole or not there.
 """
 
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any, Iterable, Iterator, Optional
 
-from ._documents import Document, SkippedFiles, find_files, read_documents
+from ._documents import Document, Remarks, find_files, read_documents
 from ._token_file import FORMATS, TokenFile
 
 _USUAL_END_TOKENS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos|>")
@@ -100,22 +100,22 @@ def tokenize(arguments: argparse.Namespace) -> None:
     if arguments.out.exists() and not arguments.overwrite:
         raise TokenizeError(f"{arguments.out} exists; give another --out, or --overwrite")
     files = find_files(arguments.paths, arguments.include, arguments.exclude)
-    skipped = SkippedFiles(arguments.skip_undecodable)
+    remarks = Remarks(arguments.skip_undecodable)
     progress = Progress(sum(file.stat().st_size for file in files))
     num_documents = done = 0
     with TokenFile(arguments.out, arguments.format, vocab_size) as out:
-        documents = (d for file in files for d in read_documents(file, arguments.field, arguments.separator, skipped))
+        documents = (d for file in files for d in read_documents(file, arguments.field, arguments.separator, remarks))
         for batch in batches(documents):
             for document, encoding in zip(batch, tokenizer.encode_batch_fast([d.text for d in batch], add_special_tokens=False)):
-                out.append(np.array([*encoding.ids, end]))
-                num_documents += 1
+                out.append(np.array([*encoding.ids, end] if document.ends else encoding.ids, dtype=np.int64))
+                num_documents += document.ends
             done += sum(document.size for document in batch)
             progress.show(done, out.num_tokens)
         if num_documents == 0:
             raise TokenizeError(f"{len(files)} files hold no text")
         out.finish()
     progress.show(progress.total, out.num_tokens, last=True)
-    skipped.report()
+    remarks.report()
     print(f"{arguments.out}: {out.num_tokens:,} tokens of {num_documents:,} documents, each followed by {end_token!r} ({end})\n")
     print(f'In the configuration:\n[model]\nvocab_size = {max(vocab_size, 256)}\n[data]\npaths = ["{arguments.out}"]\n'
           f'format = "{out.format}"')  # fmt: skip

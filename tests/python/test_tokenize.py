@@ -170,6 +170,25 @@ def test_wrong_arguments(tokenizer, tmp_path, capsys):
         main(["--tokenizer", str(tokenizer), "--out", out, "--threads", "0", text])
 
 
+def test_long_documents_are_cut_at_lines(tokenizer, tmp_path, capsys, monkeypatch):
+    import lighthouse_attention._documents as documents
+
+    draw = random.Random(SEED)
+    long = "".join(draw.choice(["the fox\n", "dog ", "éé"]) for _ in range(4000)) + "x" * 700
+    (tmp_path / "a.txt").write_bytes(long.encode())
+    (tmp_path / "b.txt").write_text("short")
+    arguments = ["--tokenizer", str(tokenizer), "--out", str(tmp_path / "t.bin"), str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
+    monkeypatch.setattr(documents, "WHOLE_CHARACTERS", 1000)
+    monkeypatch.setattr(documents, "_PIECE_CHARACTERS", 300)
+    assert main(arguments) == 0
+    assert documents_of(np.fromfile(tmp_path / "t.bin", "<u2"), tokenizer) == [long, "short"]
+    printed = capsys.readouterr()
+    assert "1 documents are longer than 1,000 characters" in printed.err and "of 2 documents" in printed.out
+    pieces = list(documents._pieces(long, 100000, documents.Remarks(False)))
+    assert [piece.ends for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+    assert all(piece.text[-1] == "\n" for piece in pieces[:-4]) and sum(piece.size for piece in pieces) <= 100000
+
+
 def test_too_many_tokens_for_a_header(tmp_path):
     with TokenFile(tmp_path / "t.bin", "llm.c", 300) as file:
         file.num_tokens = 1 << 31
