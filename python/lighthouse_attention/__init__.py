@@ -14,6 +14,6 @@ _load_library()
 from ._attention import attention, gather, retained_length, scatter  # noqa: E402
 from ._rotary import rotary, rotary_score  # noqa: E402
 from ._tree import Tree, select  # noqa: E402
+from ._version import __version__  # noqa: E402
 
-__version__ = "0.1.0"
-__all__ = ["Tree", "attention", "gather", "retained_length", "rotary", "rotary_score", "scatter", "select"]
+__all__ = ["__version__", "Tree", "attention", "gather", "retained_length", "rotary", "rotary_score", "scatter", "select"]

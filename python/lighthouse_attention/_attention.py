@@ -7,6 +7,7 @@ from typing import Callable, Optional
 import torch
 from torch import Tensor
 
+from ._autocast import to_autocast_dtype
 from ._tree import Tree, select
 
 _ops = torch.ops.lighthouse
@@ -22,7 +23,11 @@ def retained_length(
 
 
 def gather(q: Tensor, k: Tensor, v: Tensor, tree: Tree) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean vectors of the retained windows, in gathered order: [.., N, D] -> [.., S, D] each. Differentiable."""
+    """Mean vectors of the retained windows, in gathered order: [.., N, D] -> [.., S, D] each. Differentiable.
+
+    Under torch.autocast q, k and v are cast to its dtype first.
+    """
+    q, k, v = to_autocast_dtype(q, k, v)
     _check_tree("gather", tree, q)
     return _ops.gather(q, k, v, tree.nodes, *tree[2:])
 
@@ -64,6 +69,7 @@ def attention(
 
     Returns:
         [B, H, N, D] of q's dtype. Where S >= N (or num_levels is 1) dense attention runs; the former warns once.
+        Under torch.autocast q, k and v are cast to its dtype first, as scaled_dot_product_attention does (float64 stays).
 
     Raises:
         ValueError: shapes, devices or options that do not fit. TypeError: dtypes that do not.
@@ -77,6 +83,7 @@ def attention(
     given = [name for name, x in (("tree", tree), ("scores", scores), ("window_scores", window_scores)) if x is not None]
     if len(given) > 1:
         raise ValueError(f"lighthouse::attention: expected one of tree, scores and window_scores; got {' and '.join(given)}")
+    q, k, v = to_autocast_dtype(q, k, v)
     # Dynamo takes no operator that returns an int, and the operator below runs dense by itself where it should.
     if tree is None and q.dim() == 4 and num_levels != 1 and not torch.compiler.is_compiling():
         retained = _ops.retained_length(q.size(2), num_levels, pooling_factor, top_k, num_tiles)

@@ -2,10 +2,18 @@
 
 import os
 from pathlib import Path
+from typing import Optional
 
 import torch
 
 TORCH_SERIES = "2.11"
+
+_loaded_from: Optional[Path] = None
+
+
+def loaded_from() -> Optional[Path]:
+    """The library that is in use."""
+    return _loaded_from
 
 
 def load_library() -> None:
@@ -18,13 +26,18 @@ def load_library() -> None:
             f"lighthouse_attention is built for torch {TORCH_SERIES}.*; got torch {torch.__version__}. "
             "Install that release, or build Lighthouse for yours."
         )
+    global _loaded_from
     candidates = _candidates()
     for path in candidates:
         if path.is_file():
             torch.ops.load_library(str(path))
+            _loaded_from = path
             return
     looked = "\n  ".join(str(path) for path in candidates)
-    raise ImportError(f"lighthouse_attention: no liblighthouse.so; looked at\n  {looked}\nBuild it with ./run setup.")
+    raise ImportError(
+        f"lighthouse_attention: no liblighthouse.so; looked at\n  {looked}\n"
+        "Install the package (pip install --no-build-isolation .) or build it with ./run setup."
+    )
 
 
 def _candidates() -> list[Path]:

@@ -5,6 +5,8 @@ from typing import NamedTuple, Optional
 import torch
 from torch import Tensor
 
+from ._autocast import to_autocast_dtype
+
 _ops = torch.ops.lighthouse
 
 
@@ -80,8 +82,9 @@ def select(
     Raises:
         ValueError: shapes, devices or options that do not fit. TypeError: dtypes that do not.
 
-    Complexity: reads q and k once, O(N D); selection is O(N / p).
+    Complexity: reads q and k once, O(N D); selection is O(N / p). Under torch.autocast q and k are cast to its dtype first.
     """
+    q, k = to_autocast_dtype(q, k)
     if scores is not None and window_scores is not None:
         raise ValueError("lighthouse::select: expected scores of tokens or of windows, not both; got both")
     num_tokens = q.size(2)

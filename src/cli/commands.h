@@ -13,5 +13,6 @@ void add_doctor_command(CLI::App& program);
 void add_bench_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
 void add_eval_command(CLI::App& program);
+void add_tokenize_command(CLI::App& program);
 
 }  // namespace lighthouse::cli

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   lighthouse::cli::add_bench_command(program);
   lighthouse::cli::add_inspect_command(program);
   lighthouse::cli::add_eval_command(program);
+  lighthouse::cli::add_tokenize_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

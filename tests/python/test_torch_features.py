@@ -1,0 +1,145 @@
+"""The layer under what torch puts around layers: torch.compile, activation checkpointing, autocast."""
+
+import time
+
+import pytest
+import torch
+import torch._dynamo.testing
+from torch._dynamo.utils import counters
+from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
+
+import lighthouse_attention as lighthouse
+
+OPTIONS = dict(num_levels=3, pooling_factor=4, top_k=32)
+
+
+def inputs(n: int, dtype: torch.dtype = torch.float32, dim: int = 16):
+    return [torch.randn(1, heads, n, dim, dtype=dtype, requires_grad=True) for heads in (4, 2, 2)]
+
+
+def forward_backward(layer, leaves, output_grad):
+    out = layer(*leaves)
+    return [out, *torch.autograd.grad(out, leaves, output_grad.to(out.dtype))]
+
+
+@pytest.mark.parametrize("causal_selection", [False, True])
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_compiles_whole_forward_and_backward_without_compiling_again(backend, causal_selection, capfd):
+    """One graph for all lengths, no break, and at most one recompilation in total."""
+    torch._dynamo.reset()
+    counters.clear()
+    layer = lambda q, k, v: lighthouse.attention(q, k, v, causal_selection=causal_selection, **OPTIONS)  # noqa: E731
+    counter = torch._dynamo.testing.CompileCounterWithBackend(backend)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend=counter)
+    lengths, start = (2048, 5000, 12345), time.perf_counter()
+    for n in lengths:
+        leaves = inputs(n)
+        output_grad = torch.randn(1, 4, n, 16)
+        for got, want in zip(forward_backward(compiled, leaves, output_grad), forward_backward(layer, leaves, output_grad)):
+            torch.testing.assert_close(got, want)
+    breaks, compilations = sum(counters["graph_break"].values()), counter.frame_count
+    with capfd.disabled():
+        print(f"\n{backend}, causal_selection={causal_selection}: N = {lengths}, {breaks} graph breaks, {compilations} compilation(s), "
+              f"{compilations - 1} recompilation(s), {time.perf_counter() - start:.1f} s")  # fmt: skip
+    assert breaks == 0 and counters["stats"]["unique_graphs"] == compilations and compilations - 1 <= 1
+
+
+@pytest.mark.parametrize("use_reentrant", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_checkpointing_gives_the_same_bits(dtype, use_reentrant):
+    """The tree computed again in backward, and the tree kept: selection is deterministic, so both are the plain gradients."""
+    leaves, output_grad = inputs(1500, dtype), torch.randn(1, 4, 1500, 16)
+    plain = forward_backward(lambda *x: lighthouse.attention(*x, **OPTIONS), leaves, output_grad)
+
+    def recomputed(*x):
+        return checkpoint(lambda *y: lighthouse.attention(*y, **OPTIONS), *x, use_reentrant=use_reentrant)
+
+    def kept(*x):
+        tree = lighthouse.select(x[0], x[1], **OPTIONS)
+        return checkpoint(lambda *y: lighthouse.attention(*y, tree=tree), *x, use_reentrant=use_reentrant)
+
+    for way in (recomputed, kept):
+        for got, want in zip(forward_backward_of(way, leaves, output_grad), plain):
+            assert torch.equal(got, want)
+
+
+def forward_backward_of(way, leaves, output_grad):
+    """By .backward(), which reentrant checkpoints need."""
+    for x in leaves:
+        x.grad = None
+    out = way(*leaves)
+    out.backward(output_grad.to(out.dtype))
+    return [out, *(x.grad for x in leaves)]
+
+
+def test_a_policy_keeps_the_tree():
+    """Selective checkpointing that saves what `select` returns: it runs once, all else again, the bits are the same."""
+    calls = []
+
+    def policy(context, op, *args, **kwargs):
+        if op == torch.ops.lighthouse.select.default:
+            calls.append(context.is_recompute)
+            return CheckpointPolicy.MUST_SAVE
+        return CheckpointPolicy.PREFER_RECOMPUTE
+
+    leaves, output_grad = inputs(1500), torch.randn(1, 4, 1500, 16)
+    layer = lambda *x: lighthouse.attention(*x, **OPTIONS)  # noqa: E731
+    plain = forward_backward(layer, leaves, output_grad)
+    selective = lambda *x: checkpoint(  # noqa: E731
+        layer, *x, use_reentrant=False, context_fn=lambda: create_selective_checkpoint_contexts(policy)
+    )
+    for got, want in zip(forward_backward(selective, leaves, output_grad), plain):
+        assert torch.equal(got, want)
+    assert calls == [False, True]
+
+
+def test_autocast_is_that_of_scaled_dot_product_attention():
+    q, k, v = inputs(1500)
+    mixed = (q, k.detach().bfloat16().requires_grad_(), v)  # as autocast leaves them: k of a projection, q after rotary
+    lower = [x.detach().bfloat16().requires_grad_() for x in mixed]
+    output_grad = torch.randn(1, 4, 1500, 16)
+    expected = forward_backward(lambda *x: lighthouse.attention(*x, **OPTIONS), lower, output_grad)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch_out = torch.nn.functional.scaled_dot_product_attention(*mixed, is_causal=True, enable_gqa=True)
+        got = forward_backward(lambda *x: lighthouse.attention(*x, **OPTIONS), mixed, output_grad)
+        tree = lighthouse.select(*mixed[:2], **OPTIONS)
+        rows = lighthouse.gather(*mixed, tree)
+        by_tree = lighthouse.attention(*mixed, tree=tree)
+        inner = lighthouse.attention(*mixed, inner=torch.nn.functional.scaled_dot_product_attention, **OPTIONS)
+        double = lighthouse.attention(*(x.double() for x in mixed), **OPTIONS)
+    assert got[0].dtype == torch_out.dtype == torch.bfloat16 and torch.equal(got[0], expected[0])
+    assert [x.dtype for x in got[1:]] == [x.dtype for x in mixed]
+    for a, b in zip(got[1:], expected[1:]):
+        assert torch.equal(a, b.to(a.dtype))
+    assert {x.dtype for x in rows} == {torch.bfloat16} and torch.equal(by_tree, got[0])
+    torch.testing.assert_close(inner, got[0])
+    assert double.dtype == torch.float64  # as in torch, which leaves float64 alone
+    with pytest.raises(TypeError, match="key must have query's dtype"):
+        lighthouse.attention(*mixed, **OPTIONS)
+
+
+def test_autocast_compiles():
+    torch._dynamo.reset()
+    leaves = inputs(1500)
+    layer = lambda *x: lighthouse.attention(*x, **OPTIONS)  # noqa: E731
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
+    assert torch.equal(compiled(*leaves), layer(*leaves))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(compiled(*leaves), layer(*leaves)) and compiled(*leaves).dtype == torch.bfloat16
+
+
+def own_attention(q, k, v, *, is_causal, scale, enable_gqa=False):
+    """Of the caller's: plain products, which autograd differentiates."""
+    assert is_causal and enable_gqa
+    group = q.shape[1] // k.shape[1]
+    logits = q @ k.repeat_interleave(group, 1).transpose(-1, -2) * scale
+    hidden = torch.ones(logits.shape[-2:], dtype=torch.bool).triu(1)
+    return logits.masked_fill(hidden, float("-inf")).softmax(-1) @ v.repeat_interleave(group, 1)
+
+
+@pytest.mark.parametrize("inner", [torch.nn.functional.scaled_dot_product_attention, own_attention])
+def test_any_function_like_scaled_dot_product_attention(inner):
+    leaves, output_grad = inputs(800, torch.float64), torch.randn(1, 4, 800, 16)
+    expected = forward_backward(lambda *x: lighthouse.attention(*x, **OPTIONS), leaves, output_grad)
+    for got, want in zip(forward_backward(lambda *x: lighthouse.attention(*x, inner=inner, **OPTIONS), leaves, output_grad), expected):
+        torch.testing.assert_close(got, want)
