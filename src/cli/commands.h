@@ -14,5 +14,8 @@ void add_bench_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
 void add_eval_command(CLI::App& program);
 void add_tokenize_command(CLI::App& program);
+void add_export_command(CLI::App& program);
+void add_import_command(CLI::App& program);
+void add_logits_command(CLI::App& program);
 
 }  // namespace lighthouse::cli

@@ -166,8 +166,8 @@ std::string sample_text(train::Trainer& trainer) {
   const std::string prompt = "def main(";
   inference::GenerateOptions options;
   options.max_new_tokens = 300;
-  options.temperature = 0.6;
-  return prompt + inference::generate(trainer.decoder(), prompt, options);
+  options.sampling.temperature = 0.6;
+  return prompt + inference::generate_text(trainer.decoder(), prompt, options);
 }
 
 std::string describe(const train::RunConfig& config, train::Trainer& trainer) {

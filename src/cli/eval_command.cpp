@@ -18,7 +18,7 @@
 #include "io/atomic_file.h"
 #include "train/corpus.h"
 #include "train/device.h"
-#include "train/run_folder.h"
+#include "train/stored_model.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -156,6 +156,9 @@ train::ComputePlan plan_of(const EvalArguments& arguments, const train::RunConfi
 /// The run's data at the context to evaluate. Throws where sequences of it would reach into what was trained on.
 train::Corpus held_out_data(const train::RunConfig& config, int64_t context) {
   const auto seed = static_cast<uint64_t>(config.seed);
+  if (config.data.paths.empty()) {
+    throw std::runtime_error("the model was imported and has no data to take a loss on; pass --tasks retrieval copy");
+  }
   if (config.data.validation_fraction <= 0) {
     throw std::runtime_error(
         "the run held no data out (data.validation_fraction is 0), so there is no loss to take; "

@@ -13,7 +13,7 @@
 
 #include "cli/commands.h"
 #include "cli/inspect_report.h"
-#include "train/run_folder.h"
+#include "train/stored_model.h"
 
 namespace lighthouse::cli {
 namespace {

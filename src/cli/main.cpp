@@ -44,6 +44,9 @@ int main(int argc, char** argv) {
   lighthouse::cli::add_inspect_command(program);
   lighthouse::cli::add_eval_command(program);
   lighthouse::cli::add_tokenize_command(program);
+  lighthouse::cli::add_export_command(program);
+  lighthouse::cli::add_import_command(program);
+  lighthouse::cli::add_logits_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

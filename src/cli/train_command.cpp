@@ -9,6 +9,7 @@
 #include "cli/run_report.h"
 #include "cli/stop_signal.h"
 #include "train/config_keys.h"
+#include "train/initial_weights.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -18,6 +19,7 @@ namespace {
 struct TrainArguments {
   std::string config;
   std::vector<std::string> overrides;
+  std::string init;
   bool overwrite = false;
   bool resume = false;
   bool allow_changes = false;
@@ -58,8 +60,11 @@ void print_results(const train::RunConfig& config, const train::RunResult& resul
 /// A file, or the folder of a run, whose own configuration then goes on in that folder.
 train::RunConfig load(const TrainArguments& arguments) {
   const std::filesystem::path path(arguments.config);
-  if (!std::filesystem::is_directory(path)) return train::load_config(path, arguments.overrides);
-  train::RunConfig config = train::load_config(path / "config.toml", arguments.overrides);
+  const auto read = [&](const std::filesystem::path& file) {
+    return train::load_run_config(file, arguments.overrides, arguments.init, arguments.resume);
+  };
+  if (!std::filesystem::is_directory(path)) return read(path);
+  train::RunConfig config = read(path / "config.toml");
   config.output_dir = path.string();
   return config;
 }
@@ -86,11 +91,20 @@ std::optional<train::Checkpoint> resume(const TrainArguments& arguments, const t
   return checkpoint;
 }
 
+/// The first weights, where they are another model's.
+void initialize(const TrainArguments& arguments, const train::RunConfig& config, train::Trainer& trainer) {
+  if (config.init.empty()) return;
+  train::load_initial_weights(config, trainer.decoder(), arguments.allow_changes);
+  std::cout << "weights: from " << config.init << "\n";
+}
+
 void train_run(const TrainArguments& arguments) {
   const train::RunConfig config = load(arguments);
   train::Trainer trainer(config);  // reads the data, so that nothing is created for a run that cannot start
+  if (!arguments.resume) initialize(arguments, config, trainer);
   train::RunFolder folder(config, arguments.use());
   const auto checkpoint = resume(arguments, config, folder, trainer);
+  if (arguments.resume && !checkpoint) initialize(arguments, config, trainer);
   train::Metrics so_far = folder.begin(checkpoint);
   print_plan(config, trainer);
   std::cout << std::flush;
@@ -131,6 +145,7 @@ void add_train_command(CLI::App& program) {
       "  lighthouse train configs/example-cpu.toml --resume        (from the start where there is no checkpoint yet)\n"
       "  lighthouse train runs/example-cpu --resume                (by the configuration that the run keeps)\n"
       "  lighthouse train configs/example-cpu.toml --set stages.0.steps=20 --set optimizer.learning_rate=1e-3\n"
+      "  lighthouse train longer.toml --init models/llama-1b       (from an imported model, a run or a checkpoint)\n"
       "  lighthouse train configs/example-cpu.toml --set 'data.paths=[\"/usr/share/doc\"]' --overwrite\n\n"
       "Configuration keys and their defaults (docs/CONFIG.md says more):\n" +
       train::describe_config_keys());
@@ -139,12 +154,17 @@ void add_train_command(CLI::App& program) {
   command->add_option("--set", arguments->overrides, "Override a key: a.b=value. May be given several times")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+  command
+      ->add_option("--init", arguments->init,
+                   "Start from these weights: a run's folder, a checkpoint, or a model that import wrote")
+      ->type_name("MODEL");
   auto* overwrite =
       command->add_flag("--overwrite", arguments->overwrite, "Replace a run that is in output_dir already");
   command->add_flag("--resume", arguments->resume, "Go on from the newest checkpoint in output_dir")
       ->excludes(overwrite);
   command->add_flag("--allow-changes", arguments->allow_changes,
-                    "Resume under a configuration that computes something else than the run began with");
+                    "Resume under a configuration that computes something else than the run began with, or start from "
+                    "--init weights under another rotary base, rotary scaling or norm epsilon");
   command->callback([arguments] { train_run(*arguments); });
 }
 

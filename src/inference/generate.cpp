@@ -3,51 +3,70 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
-#include <vector>
 
 namespace lighthouse::inference {
 namespace {
 
-void check(const std::string& prompt, const GenerateOptions& options) {
-  if (prompt.empty()) throw std::invalid_argument("generate: expected a prompt of at least one byte; got none");
-  if (options.max_new_tokens < 0) throw std::invalid_argument("generate: max_new_tokens must be at least 0");
-  if (!(options.temperature >= 0)) throw std::invalid_argument("generate: temperature must be at least 0");
-  if (!(options.top_p > 0 && options.top_p <= 1))
-    throw std::invalid_argument("generate: top_p must be above 0, at most 1");
-}
+using Clock = std::chrono::steady_clock;
 
-/// logits [V] -> a byte.
-int64_t sample(const torch::Tensor& logits, const GenerateOptions& options, torch::Generator& generator) {
-  if (options.temperature == 0) return logits.argmax().item<int64_t>();
-  const torch::Tensor probabilities =
-      torch::softmax((logits - logits.max()).to(torch::kDouble) / options.temperature, 0);
-  const auto [sorted, order] = probabilities.sort(/*dim=*/0, /*descending=*/true);
-  // A byte stays if those likelier than it hold less than top_p.
-  const torch::Tensor kept = torch::where(sorted.cumsum(0) - sorted < options.top_p, sorted, 0.0);
-  return order[torch::multinomial(kept, 1, /*replacement=*/false, generator).item<int64_t>()].item<int64_t>();
-}
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 }  // namespace
 
-std::string generate(model::Decoder& decoder, const std::string& prompt, const GenerateOptions& options,
-                     const std::function<void(char)>& on_byte) {
-  check(prompt, options);
-  const torch::NoGradGuard no_grad;
-  auto generator = at::make_generator<at::CPUGeneratorImpl>(options.seed);
-  std::vector<int64_t> bytes;
-  for (const char c : prompt) bytes.push_back(static_cast<unsigned char>(c));
-  torch::Tensor next = torch::tensor(bytes).unsqueeze(0);  // [1, prompt]
-  model::KeyValueCache cache;
-  std::string text;
-  for (int64_t i = 0; i < options.max_new_tokens; ++i) {
-    const torch::Tensor logits = decoder->next_logits(next, cache)[0].slice(0, 0, 256);
-    const int64_t byte = sample(logits, options, generator);
-    text.push_back(static_cast<char>(byte));
-    if (on_byte) on_byte(text.back());
-    next = torch::full({1, 1}, byte, torch::kInt64);
+void expect_tokens(const std::vector<int64_t>& tokens, int64_t vocab_size) {
+  if (tokens.empty()) throw std::invalid_argument("expected a prompt of at least one token; got none");
+  const auto wrong =
+      std::find_if(tokens.begin(), tokens.end(), [&](int64_t token) { return token < 0 || token >= vocab_size; });
+  if (wrong != tokens.end()) {
+    throw std::invalid_argument("expected tokens from 0 to " + std::to_string(vocab_size - 1) + "; token " +
+                                std::to_string(wrong - tokens.begin()) + " is " + std::to_string(*wrong));
   }
+}
+
+Generated generate(Session& session, const std::vector<int64_t>& prompt, const GenerateOptions& options,
+                   const std::function<void(int64_t)>& on_token) {
+  expect_tokens(prompt, session.vocab_size());
+  if (options.max_new_tokens < 0) throw std::invalid_argument("generate: max_new_tokens must be at least 0");
+  Sampler sample(options.sampling);
+  Generated result;
+  torch::Tensor next = torch::tensor(prompt, torch::kInt64);
+  auto start = Clock::now();
+  for (int64_t i = 0; i < options.max_new_tokens; ++i) {
+    torch::Tensor logits = session.append(next);
+    if (options.num_choices > 0) logits = logits.slice(0, 0, options.num_choices);
+    const int64_t token = sample(logits);
+    if (i == 0) {
+      result.prompt_seconds = seconds_since(start);
+      start = Clock::now();
+    }
+    result.ended = std::find(options.end.begin(), options.end.end(), token) != options.end.end();
+    if (result.ended) break;
+    result.tokens.push_back(token);
+    if (on_token) on_token(token);
+    next = torch::full({1}, token, torch::kInt64);
+  }
+  result.seconds = seconds_since(start);
+  return result;
+}
+
+std::string generate_text(const model::Decoder& decoder, const std::string& prompt, GenerateOptions options) {
+  constexpr int64_t kBytes = 256;
+  options.num_choices = kBytes;
+  SessionOptions room;
+  room.device = decoder->parameters().front().device();
+  room.capacity = std::max<int64_t>(1, static_cast<int64_t>(prompt.size()) + options.max_new_tokens);
+  Session session(decoder->config(), model::named_parameters(*decoder), room);
+  std::string text;
+  generate(session, bytes_as_tokens(prompt), options, [&](int64_t byte) { text.push_back(static_cast<char>(byte)); });
   return text;
+}
+
+std::vector<int64_t> bytes_as_tokens(const std::string& text) {
+  std::vector<int64_t> tokens;
+  for (const char c : text) tokens.push_back(static_cast<unsigned char>(c));
+  return tokens;
 }
 
 }  // namespace lighthouse::inference

@@ -7,22 +7,10 @@
 #include <string>
 #include <utility>
 
+#include "io/mapped_file.h"
 #include "io/system_error.h"
 
 namespace lighthouse::io {
-namespace {
-
-/// The rename itself must survive a power cut, too.
-void sync_folder_of(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) fail_system("cannot open", folder);
-  const int error = ::fsync(descriptor) == 0 ? 0 : errno;
-  ::close(descriptor);
-  if (error != 0) fail_system("cannot sync", folder, error);
-}
-
-}  // namespace
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
     : path_(path),
@@ -54,13 +42,28 @@ void AtomicFile::commit() {
     fail_system("cannot rename " + temporary_.string() + " to", path_);
   }
   ::close(std::exchange(descriptor_, -1));
-  sync_folder_of(path_);
+  // The rename itself must survive, too.
+  sync_folder(path_.has_parent_path() ? path_.parent_path() : ".");
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {
   AtomicFile file(path);
   file.write(text);
   file.commit();
+}
+
+void copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const MappedFile file(from);
+  write_file(to, {reinterpret_cast<const char*>(file.bytes()), file.size()});
+  file.expect_unchanged();
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) fail_system("cannot open", folder);
+  const int error = ::fsync(descriptor) == 0 ? 0 : errno;
+  ::close(descriptor);
+  if (error != 0) fail_system("cannot sync", folder, error);
 }
 
 }  // namespace lighthouse::io

@@ -34,4 +34,10 @@ class AtomicFile {
 /// Puts `text` in place of the file, whole.
 void write_file(const std::filesystem::path& path, std::string_view text);
 
+/// Puts the bytes of one file in place of another, whole.
+void copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
+
+/// Makes what was renamed or removed in a folder survive a power cut.
+void sync_folder(const std::filesystem::path& folder);
+
 }  // namespace lighthouse::io

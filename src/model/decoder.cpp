@@ -5,7 +5,6 @@
 #include <stdexcept>
 #include <string>
 
-#include "lighthouse/rotary.h"
 #include "model/parts.h"
 #include "model/token_loss.h"
 
@@ -41,12 +40,13 @@ RmsNormImpl::RmsNormImpl(int64_t size, double epsilon)
 
 torch::Tensor RmsNormImpl::forward(const torch::Tensor& x) { return run_norm(x, weight_, epsilon_); }
 
-SelfAttentionImpl::SelfAttentionImpl(const ModelConfig& config)
-    : num_heads_(config.num_attention_heads), num_kv_heads_(config.num_key_value_heads), head_dim_(config.head_dim) {
-  q_proj_ = register_module("q_proj", make_linear(config.hidden_size, num_heads_ * head_dim_));
-  k_proj_ = register_module("k_proj", make_linear(config.hidden_size, num_kv_heads_ * head_dim_));
-  v_proj_ = register_module("v_proj", make_linear(config.hidden_size, num_kv_heads_ * head_dim_));
-  o_proj_ = register_module("o_proj", make_linear(num_heads_ * head_dim_, config.hidden_size));
+SelfAttentionImpl::SelfAttentionImpl(const ModelConfig& config) {
+  const int64_t query = config.num_attention_heads * config.head_dim;
+  const int64_t key = config.num_key_value_heads * config.head_dim;
+  q_proj_ = register_module("q_proj", make_linear(config.hidden_size, query));
+  k_proj_ = register_module("k_proj", make_linear(config.hidden_size, key));
+  v_proj_ = register_module("v_proj", make_linear(config.hidden_size, key));
+  o_proj_ = register_module("o_proj", make_linear(query, config.hidden_size));
 }
 
 void SelfAttentionImpl::name_weights(BlockWeights& weights) const {
@@ -56,36 +56,10 @@ void SelfAttentionImpl::name_weights(BlockWeights& weights) const {
   weights.output = o_proj_->weight;
 }
 
-torch::Tensor SelfAttentionImpl::forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
-                                                torch::Tensor& value) {
-  const auto split = [&](const torch::Tensor& rows, int64_t heads) {  // [B, N, heads * D] -> [B, heads, N, D]
-    return rows.view({rows.size(0), rows.size(1), heads, head_dim_}).transpose(1, 2);
-  };
-  const auto merge = [&](const torch::Tensor& heads) {
-    return o_proj_(heads.transpose(1, 2).reshape({heads.size(0), heads.size(2), num_heads_ * head_dim_}));
-  };
-  const auto [query, new_key] =
-      rotary(split(q_proj_(x), num_heads_), split(k_proj_(x), num_kv_heads_), table.cos, table.sin);
-  const torch::Tensor new_value = split(v_proj_(x), num_kv_heads_);
-  if (!key.defined()) {
-    key = new_key;
-    value = new_value;
-    return merge(dense_attention(query, key, value));
-  }
-  key = torch::cat({key, new_key}, 2);
-  value = torch::cat({value, new_value}, 2);
-  return merge(torch::scaled_dot_product_attention(query, key, value, {}, 0.0, /*is_causal=*/false, std::nullopt,
-                                                   /*enable_gqa=*/num_heads_ != num_kv_heads_));
-}
-
 FeedForwardImpl::FeedForwardImpl(const ModelConfig& config) {
   gate_proj_ = register_module("gate_proj", make_linear(config.hidden_size, config.intermediate_size));
   up_proj_ = register_module("up_proj", make_linear(config.hidden_size, config.intermediate_size));
   down_proj_ = register_module("down_proj", make_linear(config.intermediate_size, config.hidden_size));
-}
-
-torch::Tensor FeedForwardImpl::forward(const torch::Tensor& x) {
-  return down_proj_(torch::silu(gate_proj_(x)) * up_proj_(x));
 }
 
 void FeedForwardImpl::name_weights(BlockWeights& weights) const {
@@ -109,12 +83,6 @@ BlockWeights DecoderLayerImpl::weights() const {
   self_attn_->name_weights(weights);
   mlp_->name_weights(weights);
   return weights;
-}
-
-torch::Tensor DecoderLayerImpl::forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
-                                               torch::Tensor& value) {
-  const torch::Tensor attended = x + self_attn_->forward_cached(input_layernorm_(x), table, key, value);
-  return attended + mlp_(post_attention_layernorm_(attended));
 }
 
 DecoderImpl::DecoderImpl(const ModelConfig& config)
@@ -194,24 +162,6 @@ torch::Tensor DecoderImpl::loss(const torch::Tensor& tokens, const torch::Tensor
 torch::Tensor DecoderImpl::losses(const torch::Tensor& tokens, const torch::Tensor& targets) {
   const torch::NoGradGuard no_grad;
   return token_losses(hidden(tokens).flatten(0, 1), output_weight(), targets.flatten()).view(targets.sizes());
-}
-
-torch::Tensor DecoderImpl::next_logits(const torch::Tensor& tokens, KeyValueCache& cache) {
-  const int64_t seen = cache.length();
-  if (seen > 0 && tokens.size(1) != 1) {
-    throw std::invalid_argument("model: expected one token after a filled cache; got " +
-                                std::to_string(tokens.size(1)));
-  }
-  cache.keys.resize(static_cast<size_t>(config_.num_hidden_layers));
-  cache.values.resize(static_cast<size_t>(config_.num_hidden_layers));
-  RotaryTable table = rotary_table(inverse_frequencies_, seen, tokens.size(1));
-  table = {table.cos.to(tokens.device()), table.sin.to(tokens.device())};
-  torch::Tensor hidden = embed_tokens_(tokens);
-  for (size_t layer = 0; layer < cache.keys.size(); ++layer) {
-    hidden =
-        layers_->ptr<DecoderLayerImpl>(layer)->forward_cached(hidden, table, cache.keys[layer], cache.values[layer]);
-  }
-  return logits(norm_(hidden.slice(1, -1))).squeeze(1);
 }
 
 int64_t num_parameters(const torch::nn::Module& module) {

@@ -27,13 +27,6 @@ void check(const ModelConfig& config);
 
 enum class AttentionKind { kDense, kLighthouse };
 
-/// Keys and values of the tokens seen so far, one pair [B, K, seen, D] per layer; for generation.
-struct KeyValueCache {
-  std::vector<torch::Tensor> keys;
-  std::vector<torch::Tensor> values;
-  int64_t length() const { return keys.empty() ? 0 : keys.front().size(2); }
-};
-
 class RmsNormImpl : public torch::nn::Module {
  public:
   RmsNormImpl(int64_t size, double epsilon);
@@ -49,16 +42,10 @@ TORCH_MODULE(RmsNorm);
 class SelfAttentionImpl : public torch::nn::Module {
  public:
   explicit SelfAttentionImpl(const ModelConfig& config);
-  /// Appends x's keys and values to (key, value) and attends densely to all of them. One token, or an empty cache.
-  torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
-                               torch::Tensor& value);
   /// Puts the projections' weights where run_block() wants them.
   void name_weights(BlockWeights& weights) const;
 
  private:
-  int64_t num_heads_;
-  int64_t num_kv_heads_;
-  int64_t head_dim_;
   torch::nn::Linear q_proj_{nullptr}, k_proj_{nullptr}, v_proj_{nullptr}, o_proj_{nullptr};
 };
 TORCH_MODULE(SelfAttention);
@@ -67,7 +54,6 @@ TORCH_MODULE(SelfAttention);
 class FeedForwardImpl : public torch::nn::Module {
  public:
   explicit FeedForwardImpl(const ModelConfig& config);
-  torch::Tensor forward(const torch::Tensor& x);
   void name_weights(BlockWeights& weights) const;
 
  private:
@@ -78,8 +64,6 @@ TORCH_MODULE(FeedForward);
 class DecoderLayerImpl : public torch::nn::Module {
  public:
   explicit DecoderLayerImpl(const ModelConfig& config);
-  torch::Tensor forward_cached(const torch::Tensor& x, const RotaryTable& table, torch::Tensor& key,
-                               torch::Tensor& value);
   BlockWeights weights() const;
 
  private:
@@ -119,8 +103,6 @@ class DecoderImpl : public torch::nn::Module {
   torch::Tensor loss(const torch::Tensor& tokens, const torch::Tensor& targets);
   /// Of every token apart: float32 [B, N]; no gradient.
   torch::Tensor losses(const torch::Tensor& tokens, const torch::Tensor& targets);
-  /// Logits [B, V] of the last of `tokens`, which follow what the cache holds; dense attention, whatever the kind.
-  torch::Tensor next_logits(const torch::Tensor& tokens, KeyValueCache& cache);
 
  private:
   const AttentionOptions* layer_options(int64_t layer) const;

@@ -196,11 +196,9 @@ const std::vector<std::pair<std::string, ScheduleKind>>& schedule_kinds() {
 }
 
 const std::vector<std::pair<std::string, DataFormat>>& data_formats() {
-  static const std::vector<std::pair<std::string, DataFormat>> formats = {{"auto", DataFormat::kAuto},
-                                                                          {"text", DataFormat::kText},
-                                                                          {"uint16", DataFormat::kUint16},
-                                                                          {"uint32", DataFormat::kUint32},
-                                                                          {"llm.c", DataFormat::kLlmC}};
+  static const std::vector<std::pair<std::string, DataFormat>> formats = {
+      {"auto", DataFormat::kAuto},     {"text", DataFormat::kText},  {"uint16", DataFormat::kUint16},
+      {"uint32", DataFormat::kUint32}, {"llm.c", DataFormat::kLlmC}, {"megatron", DataFormat::kMegatron}};
   return formats;
 }
 
@@ -231,15 +229,17 @@ std::string name_of(const T& value, const std::vector<std::pair<std::string, T>>
   return found == names.end() ? std::string() : found->first;
 }
 
-void read_model(Section section, model::ModelConfig& c) {
+/// Keys that are left out are those of `other`, or have defaults.
+void read_model(Section section, const model::ModelConfig* other, model::ModelConfig& c) {
+  if (other != nullptr) c = *other;
   section.integer("vocab_size", c.vocab_size, 256);
   section.integer("hidden_size", c.hidden_size, 1);
   section.integer("intermediate_size", c.intermediate_size, 1);
   section.integer("num_hidden_layers", c.num_hidden_layers, 1);
   section.integer("num_attention_heads", c.num_attention_heads, 1);
-  c.num_key_value_heads = c.num_attention_heads;
+  if (other == nullptr) c.num_key_value_heads = c.num_attention_heads;
   section.integer("num_key_value_heads", c.num_key_value_heads, 1);
-  c.head_dim = std::max<int64_t>(1, c.hidden_size / c.num_attention_heads);
+  if (other == nullptr) c.head_dim = std::max<int64_t>(1, c.hidden_size / c.num_attention_heads);
   section.integer("head_dim", c.head_dim, 2);
   section.number("rope_theta", c.rope_theta, 1.0);
   if (auto scaling = section.table("rope_scaling")) {
@@ -385,12 +385,16 @@ void apply_override(toml::table& root, const std::string& text) {
   table->insert_or_assign(keys.back(), *value.get("value"));
 }
 
-RunConfig read_config(const toml::table& table, const std::string& source) {
+RunConfig read_config(const toml::table& table, const std::string& source, const ConfigUse& use) {
   RunConfig config;
   Section root(table, "", source);
   root.integer("seed", config.seed, 0);
   root.text("output_dir", config.output_dir);
-  if (auto section = root.table("model")) read_model(*section, config.model);
+  root.text("init", config.init);
+  const toml::table no_model;
+  auto model = root.table("model");
+  if (!model) model.emplace(no_model, "model", source);
+  read_model(std::move(*model), use.model_of_init, config.model);
   if (auto section = root.table("attention")) read_attention(*section, config.attention);
   if (auto section = root.table("data")) read_data(*section, config.data);
   if (auto section = root.table("optimizer")) read_optimizer(*section, config.optimizer);
@@ -401,8 +405,9 @@ RunConfig read_config(const toml::table& table, const std::string& source) {
   name_stages(config.stages, source);
   root.finish();
 
-  if (config.stages.empty()) fail(source + ": expected at least one [[stages]]; got none");
-  if (config.data.paths.empty()) fail(source + ": data.paths must name at least one file or folder; got none");
+  if (use.trains && config.stages.empty()) fail(source + ": expected at least one [[stages]]; got none");
+  if (use.trains && config.data.paths.empty())
+    fail(source + ": data.paths must name at least one file or folder; got none");
   for (const auto& stage : config.stages) {
     if (!stage.lighthouse) continue;
     try {
@@ -450,7 +455,8 @@ AttentionOptions RunConfig::attention_of(const StageConfig& stage) const {
   return options;
 }
 
-RunConfig parse_config(const std::string& text, const std::string& source, const std::vector<std::string>& overrides) {
+RunConfig parse_config(const std::string& text, const std::string& source, const std::vector<std::string>& overrides,
+                       const ConfigUse& use) {
   toml::table table;
   try {
     table = parse_toml(text, source);
@@ -460,15 +466,16 @@ RunConfig parse_config(const std::string& text, const std::string& source, const
     fail(message.str());
   }
   for (const auto& text_override : overrides) apply_override(table, text_override);
-  return read_config(table, source);
+  return read_config(table, source, use);
 }
 
-RunConfig load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+RunConfig load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides,
+                      const ConfigUse& use) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   if (file) text << file.rdbuf();
   if (!file || std::filesystem::is_directory(path)) fail("cannot read the configuration " + path.string());
-  return parse_config(text.str(), path.string(), overrides);
+  return parse_config(text.str(), path.string(), overrides, use);
 }
 
 std::string to_toml(const RunConfig& c) {
@@ -506,6 +513,7 @@ std::string to_toml(const RunConfig& c) {
   }
   const toml::table root{{"seed", c.seed},
                          {"output_dir", c.output_dir},
+                         {"init", c.init},
                          {"model", model},
                          {"attention", attention},
                          {"data", toml::table{{"paths", to_array(c.data.paths)},

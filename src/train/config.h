@@ -13,7 +13,7 @@
 namespace lighthouse::train {
 
 /// How data files store tokens; train/token_source.h has the formats.
-enum class DataFormat { kAuto, kText, kUint16, kUint32, kLlmC };
+enum class DataFormat { kAuto, kText, kUint16, kUint32, kLlmC, kMegatron };
 
 struct DataConfig {
   std::vector<std::string> paths;    ///< Files, and folders that are searched recursively.
@@ -74,6 +74,7 @@ struct StageConfig {
 struct RunConfig {
   int64_t seed = 0;
   std::string output_dir = "runs/default";
+  std::string init;  ///< A run, a checkpoint or an imported model whose weights are the first; empty: fresh weights.
   model::ModelConfig model;
   SelectionOptions attention;
   DataConfig data;
@@ -90,14 +91,21 @@ struct RunConfig {
   AttentionOptions attention_of(const StageConfig& stage) const;
 };
 
+/// What a configuration is read for.
+struct ConfigUse {
+  bool trains = true;                                 ///< Otherwise data.paths and stages may be absent.
+  const model::ModelConfig* model_of_init = nullptr;  ///< What keys of [model] that are left out are taken from.
+};
+
 /// Reads and checks a file, after the overrides ("optimizer.learning_rate=1e-3", "stages.0.steps=20"; a value that is
 /// not TOML is taken as text). Throws std::invalid_argument naming the key, what was expected and what came; an unknown
 /// key also names the nearest known one.
-RunConfig load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+RunConfig load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {},
+                      const ConfigUse& use = {});
 
 /// The same from text; `source` names it in errors.
 RunConfig parse_config(const std::string& text, const std::string& source,
-                       const std::vector<std::string>& overrides = {});
+                       const std::vector<std::string>& overrides = {}, const ConfigUse& use = {});
 
 /// TOML that load_config reads back to the same configuration.
 std::string to_toml(const RunConfig& config);

@@ -6,6 +6,8 @@ const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys = {
       {"seed", "0", "of weights and data order"},
       {"output_dir", "\"runs/default\"", "the run's folder"},
+      {"init", "\"\"",
+       "a run, checkpoint or imported model whose weights to start from (--init); empty: fresh weights"},
       {"model.vocab_size", "256", "at least 256; tokens of text are bytes"},
       {"model.hidden_size", "128", "width C"},
       {"model.intermediate_size", "384", "width inside the feed-forward layers"},
@@ -30,7 +32,7 @@ const std::vector<ConfigKey>& config_keys() {
       {"data.include", "[]", "patterns that files found in folders must match; empty: every file"},
       {"data.exclude", "[]", "names or patterns of files and folders to pass over in folders"},
       {"data.format", "\"auto\"",
-       "\"text\", \"uint16\", \"uint32\", \"llm.c\"; auto: .bin files hold tokens, all others text"},
+       "\"text\", \"uint16\", \"uint32\", \"llm.c\", \"megatron\"; auto: .bin files hold tokens, all others text"},
       {"data.context_length", "4096", "N, tokens of a training sequence"},
       {"data.validation_fraction", "0.02", "share of the tokens held out, 0 to 0.5"},
       {"optimizer.learning_rate", "2e-3", "peak"},

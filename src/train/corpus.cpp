@@ -66,6 +66,18 @@ std::vector<fs::path> files_below(const fs::path& folder, const DataConfig& conf
   return files;
 }
 
+/// Of Megatron's pairs the .bin stands for both; a name without an ending may mean the pair.
+fs::path tokens_of_pair(const fs::path& path, DataFormat format) {
+  if (format != DataFormat::kAuto && format != DataFormat::kMegatron) return path;
+  fs::path tokens = path;
+  if (path.extension() == ".idx") {
+    tokens.replace_extension(".bin");
+  } else if (format == DataFormat::kMegatron && !fs::exists(path)) {
+    tokens += ".bin";
+  }
+  return fs::is_regular_file(tokens) ? tokens : path;
+}
+
 /// Whether the user named this very file, rather than a folder that it is in.
 bool is_named(const DataConfig& config, const fs::path& path) {
   return std::find(config.paths.begin(), config.paths.end(), path.string()) != config.paths.end();
@@ -84,13 +96,12 @@ std::vector<int64_t> seeded_permutation(int64_t count, uint64_t seed, uint64_t s
 std::vector<fs::path> find_files(const DataConfig& config) {
   std::vector<fs::path> files;
   for (const auto& text : config.paths) {
-    const fs::path path(text);
+    const fs::path path = tokens_of_pair(text, config.format);
     std::error_code error;
     const auto status = fs::status(path, error);
     if (!fs::exists(status)) throw std::runtime_error("no such file or folder: " + text);
     if (fs::is_directory(status)) {
-      const auto found = files_below(path, config);
-      files.insert(files.end(), found.begin(), found.end());
+      for (const auto& found : files_below(path, config)) files.push_back(tokens_of_pair(found, config.format));
     } else {
       files.push_back(path);
     }

@@ -4,17 +4,13 @@
 
 #include "io/atomic_file.h"
 #include "model/safetensors.h"
+#include "train/stored_model.h"
 
 namespace lighthouse::train {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr const char* kConfig = "config.toml";
-constexpr const char* kMetrics = "metrics.jsonl";
-constexpr const char* kModel = "model.safetensors";
-constexpr const char* kCheckpoints = "checkpoints";
 
 void make_folder(const fs::path& folder) {
   std::error_code error;
@@ -25,8 +21,8 @@ void make_folder(const fs::path& folder) {
 }  // namespace
 
 RunFolder::RunFolder(const RunConfig& config, FolderUse use)
-    : config_(config), use_(use), folder_(config.output_dir), checkpoints_(folder_ / kCheckpoints) {
-  for (const char* name : {kConfig, kMetrics, kModel, kCheckpoints}) {
+    : config_(config), use_(use), folder_(config.output_dir), checkpoints_(folder_ / kCheckpointsName) {
+  for (const char* name : {kConfigName, kMetricsName, kModelName, kCheckpointsName, kCarriedFolder}) {
     if (use != FolderUse::kNew || !fs::exists(folder_ / name)) continue;
     throw std::runtime_error(folder_.string() + " holds " + name +
                              " already; choose another output_dir, pass --resume to go on with the run that is there, "
@@ -53,7 +49,7 @@ std::optional<Checkpoint> RunFolder::newest_checkpoint(const std::function<void(
   }
   if (!paths.empty()) throw std::runtime_error(problems + "no checkpoint is left to go on from");
   if (has_model()) {
-    throw std::runtime_error(folder_.string() + " holds " + kModel + " but no checkpoint to go on from");
+    throw std::runtime_error(folder_.string() + " holds " + kModelName + " but no checkpoint to go on from");
   }
   return std::nullopt;
 }
@@ -63,15 +59,26 @@ Metrics RunFolder::begin(const std::optional<Checkpoint>& checkpoint) {
   std::error_code ignored;
   if (use_ == FolderUse::kOverwrite) {
     fs::remove_all(checkpoints_, ignored);
-    fs::remove(folder_ / kModel, ignored);
+    fs::remove(folder_ / kModelName, ignored);
   }
   make_folder(checkpoints_);
+  if (!checkpoint) carry_files();
   const uint64_t keep = checkpoint ? checkpoint->metrics_bytes : 0;
-  Metrics records = keep > 0 ? read_metrics(folder_ / kMetrics, keep) : Metrics{};
-  io::write_file(folder_ / kConfig, to_toml(config_));
-  metrics_ = std::make_unique<MetricsFile>(folder_ / kMetrics, keep);
+  Metrics records = keep > 0 ? read_metrics(folder_ / kMetricsName, keep) : Metrics{};
+  io::write_file(folder_ / kConfigName, to_toml(config_));
+  metrics_ = std::make_unique<MetricsFile>(folder_ / kMetricsName, keep);
   tensorboard_ = std::make_unique<TensorBoardFile>(folder_ / kTensorBoardName, records);
   return records;
+}
+
+void RunFolder::carry_files() const {
+  const fs::path to = folder_ / kCarriedFolder;
+  std::error_code ignored;
+  fs::remove_all(to, ignored);
+  const fs::path from = config_.init.empty() ? fs::path() : carried_files(config_.init);
+  if (from.empty()) return;
+  make_folder(to);
+  for (const auto& file : fs::directory_iterator(from)) io::copy_file(file.path(), to / file.path().filename());
 }
 
 /// What a killed process had not finished.
@@ -121,30 +128,9 @@ void RunFolder::prune() const {
 }
 
 void RunFolder::save_model(const model::Decoder& decoder) {
-  model::write_safetensors(folder_ / kModel, model::named_parameters(*decoder));
+  model::write_safetensors(folder_ / kModelName, model::named_parameters(*decoder));
 }
 
-bool RunFolder::has_model() const { return fs::exists(folder_ / kModel); }
-
-LoadedRun load_run(const fs::path& path) {
-  if (fs::is_regular_file(path)) {
-    const Checkpoint checkpoint = read_checkpoint(path);
-    LoadedRun run{checkpoint.config, model::Decoder(checkpoint.config.model)};
-    model::load_parameters(*run.decoder, checkpoint.weights, path.string());
-    return run;
-  }
-  const fs::path& folder = path;
-  LoadedRun run{load_config(folder / kConfig)};
-  run.decoder = model::Decoder(run.config.model);
-  const fs::path weights = folder / kModel;
-  const auto checkpoints = list_checkpoints(folder / kCheckpoints);
-  if (!fs::exists(weights) && !checkpoints.empty()) {
-    const fs::path& newest = checkpoints.back();
-    model::load_parameters(*run.decoder, read_checkpoint(newest).weights, newest.string());
-  } else {
-    model::load_parameters(*run.decoder, model::read_safetensors(weights).tensors, weights.string());
-  }
-  return run;
-}
+bool RunFolder::has_model() const { return fs::exists(folder_ / kModelName); }
 
 }  // namespace lighthouse::train

@@ -17,6 +17,12 @@
 
 namespace lighthouse::train {
 
+/// Names in the folder.
+inline constexpr const char* kConfigName = "config.toml";
+inline constexpr const char* kMetricsName = "metrics.jsonl";
+inline constexpr const char* kModelName = "model.safetensors";
+inline constexpr const char* kCheckpointsName = "checkpoints";
+
 enum class FolderUse {
   kNew,        ///< Refuse a folder that holds a run or a model.
   kOverwrite,  ///< Replace what is there.
@@ -34,7 +40,8 @@ class RunFolder {
   std::optional<Checkpoint> newest_checkpoint(const std::function<void(const std::string&)>& on_problem);
 
   /// Writes config.toml and opens the record: what follows `checkpoint` in it is cut off, to be recorded again; without
-  /// one it starts anew. Returns the records so far.
+  /// one it starts anew, and what came with the model that the run starts from (config.init) is copied. Returns the
+  /// records so far.
   Metrics begin(const std::optional<Checkpoint>& checkpoint);
 
   void record(const StepRecord& record);
@@ -50,6 +57,7 @@ class RunFolder {
 
  private:
   void remove_leftovers() const;
+  void carry_files() const;
   void prune() const;
 
   RunConfig config_;
@@ -60,13 +68,5 @@ class RunFolder {
   std::unique_ptr<MetricsFile> metrics_;
   std::unique_ptr<TensorBoardFile> tensorboard_;
 };
-
-/// A model and the configuration it was trained with: from a run's folder the result, or, while there is none, the
-/// newest checkpoint; or from a checkpoint's file.
-struct LoadedRun {
-  RunConfig config;
-  model::Decoder decoder{nullptr};
-};
-LoadedRun load_run(const std::filesystem::path& path);
 
 }  // namespace lighthouse::train

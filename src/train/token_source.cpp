@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "train/megatron_index.h"
+
 namespace lighthouse::train {
 namespace {
 
@@ -37,6 +39,18 @@ void copy_tokens(const uint8_t* bytes, int64_t count, int64_t* out) {
 
 }  // namespace
 
+uint64_t size_of(TokenType type) {
+  switch (type) {
+    case TokenType::kUint8: return 1;
+    case TokenType::kUint16:
+    case TokenType::kInt16: return 2;
+    case TokenType::kUint32:
+    case TokenType::kInt32: return 4;
+    case TokenType::kInt64: return 8;
+  }
+  return 0;
+}
+
 TokenSource::TokenSource(const std::filesystem::path& path, DataFormat format) : path_(path) {
   io::MappedFile file(path);
   size_ = file.size();
@@ -47,22 +61,24 @@ TokenSource::TokenSource(const std::filesystem::path& path, DataFormat format) :
     file.expect_unchanged();
   }
 
-  if (format == DataFormat::kAuto) {
-    const bool tokens = path.extension() == ".bin";
-    const int32_t magic = tokens && size_ >= kLlmCHeader ? int32_at(bytes(), 0) : 0;
-    format = magic == kLlmCUint16 || magic == kLlmCUint32 ? DataFormat::kLlmC
-             : tokens                                     ? DataFormat::kUint16
-                                                          : DataFormat::kText;
-  }
-  if (format == DataFormat::kUint16) width_ = TokenWidth::kUint16;
-  if (format == DataFormat::kUint32) width_ = TokenWidth::kUint32;
+  if (format == DataFormat::kAuto) format = found_format();
+  if (format == DataFormat::kUint16) type_ = TokenType::kUint16;
+  if (format == DataFormat::kUint32) type_ = TokenType::kUint32;
   if (format == DataFormat::kLlmC) read_llm_c_header();
-  const uint64_t width = static_cast<uint64_t>(width_);
+  if (format == DataFormat::kMegatron) type_ = check_megatron_index(megatron_index_of(path_), path_, size_);
+  const uint64_t width = size_of(type_);
   if ((size_ - header_) % width != 0) {
     fail(path_, "expected tokens of " + std::to_string(width) + " bytes; got " + std::to_string(size_ - header_) +
                     " bytes, which is no whole number of them");
   }
   num_tokens_ = static_cast<int64_t>((size_ - header_) / width);
+}
+
+DataFormat TokenSource::found_format() const {
+  if (path_.extension() != ".bin") return DataFormat::kText;
+  if (std::filesystem::exists(megatron_index_of(path_))) return DataFormat::kMegatron;
+  const int32_t magic = size_ >= kLlmCHeader ? int32_at(bytes(), 0) : 0;
+  return magic == kLlmCUint16 || magic == kLlmCUint32 ? DataFormat::kLlmC : DataFormat::kUint16;
 }
 
 /// Numbers of the header: a magic one that says the width, the version, the count of tokens.
@@ -76,14 +92,14 @@ void TokenSource::read_llm_c_header() {
     fail(path_, "expected llm.c's number " + std::to_string(kLlmCUint16) + " or " + std::to_string(kLlmCUint32) +
                     " at the start; got " + std::to_string(magic));
   }
-  width_ = magic == kLlmCUint16 ? TokenWidth::kUint16 : TokenWidth::kUint32;
+  type_ = magic == kLlmCUint16 ? TokenType::kUint16 : TokenType::kUint32;
   const int32_t version = int32_at(bytes(), 1);
   const int32_t known = magic == kLlmCUint16 ? 1 : 7;
   if (version != known) {
     fail(path_, "expected version " + std::to_string(known) + " in llm.c's header; got " + std::to_string(version));
   }
   const int64_t said = int32_at(bytes(), 2);
-  const auto present = static_cast<int64_t>((size_ - kLlmCHeader) / static_cast<uint64_t>(width_));
+  const auto present = static_cast<int64_t>((size_ - kLlmCHeader) / size_of(type_));
   if (said != present) {
     fail(path_, "the header says " + std::to_string(said) + " tokens; the file has " + std::to_string(present));
   }
@@ -92,22 +108,27 @@ void TokenSource::read_llm_c_header() {
 
 void TokenSource::read(int64_t begin, int64_t count, int64_t vocab_size, int64_t* out) const {
   if (!mapped_.empty()) mapped_.front().expect_unchanged();
-  const uint8_t* first = bytes() + header_ + static_cast<uint64_t>(begin) * static_cast<uint64_t>(width_);
-  switch (width_) {
-    case TokenWidth::kByte: copy_tokens<uint8_t>(first, count, out); break;
-    case TokenWidth::kUint16: copy_tokens<uint16_t>(first, count, out); break;
-    case TokenWidth::kUint32: copy_tokens<uint32_t>(first, count, out); break;
+  const uint8_t* first = bytes() + header_ + static_cast<uint64_t>(begin) * size_of(type_);
+  switch (type_) {
+    case TokenType::kUint8: copy_tokens<uint8_t>(first, count, out); break;
+    case TokenType::kUint16: copy_tokens<uint16_t>(first, count, out); break;
+    case TokenType::kUint32: copy_tokens<uint32_t>(first, count, out); break;
+    case TokenType::kInt16: copy_tokens<int16_t>(first, count, out); break;
+    case TokenType::kInt32: copy_tokens<int32_t>(first, count, out); break;
+    case TokenType::kInt64: copy_tokens<int64_t>(first, count, out); break;
   }
-  const int64_t* const beyond = std::find_if(out, out + count, [&](int64_t token) { return token >= vocab_size; });
+  const int64_t* const beyond =
+      std::find_if(out, out + count, [&](int64_t token) { return token < 0 || token >= vocab_size; });
   if (beyond != out + count) {
     fail(path_, "token " + std::to_string(begin + (beyond - out)) + " is " + std::to_string(*beyond) +
-                    "; expected one below model.vocab_size, " + std::to_string(vocab_size));
+                    "; expected one from 0 to below model.vocab_size, " + std::to_string(vocab_size));
   }
 }
 
 void TokenSource::add_to(io::Checksum& checksum, bool all_bytes) const {
   checksum.add(size_);
-  checksum.add(static_cast<uint64_t>(width_));
+  const bool is_signed = type_ == TokenType::kInt16 || type_ == TokenType::kInt32 || type_ == TokenType::kInt64;
+  checksum.add(size_of(type_) + (is_signed ? 16 : 0));
   if (!mapped_.empty()) mapped_.front().expect_unchanged();
   constexpr uint64_t kPiece = 64 << 10;
   constexpr uint64_t kPieces = 32;

@@ -2,11 +2,12 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <map>
 #include <numbers>
 
-#include "inference/generate.h"
 #include "lighthouse/rotary.h"
 #include "model/decoder.h"
+#include "model/parameter_list.h"
 #include "model/safetensors.h"
 #include "temporary_folder.h"
 
@@ -165,20 +166,16 @@ TEST(Decoder, OneLevelOrShortSequencesAreDense) {
   }
 }
 
-TEST(Decoder, CacheGivesTheLogitsOfTheWholePrefix) {
-  torch::manual_seed(7);
-  Decoder decoder(small_config());
-  const torch::NoGradGuard no_grad;
-  const auto tokens = random_tokens(2, 20);
-  const auto whole = decoder(tokens);
-  model::KeyValueCache cache;
-  auto logits = decoder->next_logits(tokens.slice(1, 0, 12), cache);
-  for (int64_t n = 12; n < 20; ++n) {
-    EXPECT_TRUE(torch::allclose(logits, whole.select(1, n - 1), 1e-4, 1e-5)) << n;
-    logits = decoder->next_logits(tokens.slice(1, n, n + 1), cache);
+TEST(Decoder, ListsItsParametersWithoutBeingMade) {
+  for (const bool tied : {false, true}) {
+    ModelConfig config = small_config();
+    config.tie_word_embeddings = tied;
+    std::map<std::string, std::vector<int64_t>> listed;
+    for (const auto& [name, shape] : model::parameter_list(config)) listed[name] = shape;
+    std::map<std::string, std::vector<int64_t>> made;
+    for (const auto& [name, tensor] : model::named_parameters(*Decoder(config))) made[name] = tensor.sizes().vec();
+    EXPECT_EQ(listed, made);
   }
-  EXPECT_TRUE(torch::allclose(logits, whole.select(1, 19), 1e-4, 1e-5));
-  expect_error([&] { decoder->next_logits(tokens, cache); }, {"expected one token"});
 }
 
 TEST(Decoder, RefusesConfigurationsThatMakeNoModel) {
@@ -210,34 +207,6 @@ TEST(Decoder, LoadsWhatItSaved) {
   expect_error([&] { model::load_parameters(*other, model::named_parameters(*one), "m"); },
                {"m does not fit the model", "model.layers.0.mlp.gate_proj.weight: expected [64, 32], got [48, 32]",
                 "unexpected: lm_head.weight"});
-}
-
-TEST(Generate, IsReproducibleAndChecked) {
-  torch::manual_seed(9);
-  Decoder decoder(small_config());
-  inference::GenerateOptions options;
-  options.max_new_tokens = 20;
-  std::string streamed;
-  const std::string text = inference::generate(decoder, "abc", options, [&](char c) { streamed += c; });
-  EXPECT_EQ(text.size(), 20U);
-  EXPECT_EQ(text, streamed);
-  EXPECT_EQ(text, inference::generate(decoder, "abc", options));
-  options.seed = 1;
-  EXPECT_NE(text, inference::generate(decoder, "abc", options));
-  // Greedy equals the most likely byte of the whole prefix, one step at a time.
-  options.temperature = 0;
-  options.max_new_tokens = 5;
-  std::string expected = "abc";
-  const torch::NoGradGuard no_grad;
-  for (int i = 0; i < 5; ++i) {
-    std::vector<int64_t> bytes;
-    for (const char c : expected) bytes.push_back(static_cast<unsigned char>(c));
-    expected.push_back(static_cast<char>(decoder(torch::tensor(bytes).unsqueeze(0))[0][-1].argmax().item<int64_t>()));
-  }
-  EXPECT_EQ("abc" + inference::generate(decoder, "abc", options), expected);
-  expect_error([&] { inference::generate(decoder, "", options); }, {"prompt of at least one byte"});
-  options.top_p = 0;
-  expect_error([&] { inference::generate(decoder, "a", options); }, {"top_p must be above 0"});
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "tiny_run.h"
 #include "train/optimizer.h"
 #include "train/run_folder.h"
+#include "train/stored_model.h"
 #include "train/trainer.h"
 
 namespace lighthouse::test {

@@ -1,0 +1,44 @@
+#include "cli/compute_options.h"
+
+#include <torch/torch.h>
+
+#include <CLI/CLI.hpp>
+#include <stdexcept>
+
+namespace lighthouse::cli {
+namespace {
+
+train::Device device_of(const std::string& name) {
+  if (name == "auto") return train::Device::kAuto;
+  if (name == "cpu") return train::Device::kCpu;
+  if (name == "cuda") return train::Device::kCuda;
+  throw std::invalid_argument("--device must be auto, cpu or cuda; got " + name);
+}
+
+train::Precision precision_of(const std::string& name) {
+  if (name == "auto") return train::Precision::kAuto;
+  if (name == "float32") return train::Precision::kFloat32;
+  if (name == "bfloat16") return train::Precision::kBFloat16;
+  throw std::invalid_argument("--precision must be auto, float32 or bfloat16; got " + name);
+}
+
+}  // namespace
+
+void add_compute_options(CLI::App* command, ComputeArguments& arguments) {
+  command->add_option("--device", arguments.device, "auto (a GPU where there is one), cpu or cuda")
+      ->capture_default_str();
+  command->add_option("--precision", arguments.precision, "float32, bfloat16 or auto (bfloat16 on a GPU)")
+      ->capture_default_str();
+  command->add_option("--threads", arguments.threads, "torch's threads (default: torch's own choice)")
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}));
+}
+
+train::ComputePlan choose_compute(const ComputeArguments& arguments) {
+  train::RunConfig config;
+  config.training.device = device_of(arguments.device);
+  config.training.precision = precision_of(arguments.precision);
+  if (arguments.threads > 0) at::set_num_threads(static_cast<int>(arguments.threads));
+  return train::choose_compute(config);
+}
+
+}  // namespace lighthouse::cli

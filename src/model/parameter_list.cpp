@@ -1,0 +1,60 @@
+#include "model/parameter_list.h"
+
+#include <torch/types.h>
+
+#include <map>
+#include <sstream>
+#include <stdexcept>
+
+namespace lighthouse::model {
+namespace {
+
+std::string text_of(c10::IntArrayRef shape) {
+  std::ostringstream text;
+  text << shape;
+  return text.str();
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::vector<int64_t>>> parameter_list(const ModelConfig& c) {
+  const int64_t query = c.num_attention_heads * c.head_dim;
+  const int64_t key = c.num_key_value_heads * c.head_dim;
+  std::vector<std::pair<std::string, std::vector<int64_t>>> list;
+  if (!c.tie_word_embeddings) list.push_back({"lm_head.weight", {c.vocab_size, c.hidden_size}});
+  list.push_back({"model.embed_tokens.weight", {c.vocab_size, c.hidden_size}});
+  for (int64_t layer = 0; layer < c.num_hidden_layers; ++layer) {
+    const std::string name = "model.layers." + std::to_string(layer) + ".";
+    list.push_back({name + "input_layernorm.weight", {c.hidden_size}});
+    list.push_back({name + "self_attn.q_proj.weight", {query, c.hidden_size}});
+    list.push_back({name + "self_attn.k_proj.weight", {key, c.hidden_size}});
+    list.push_back({name + "self_attn.v_proj.weight", {key, c.hidden_size}});
+    list.push_back({name + "self_attn.o_proj.weight", {c.hidden_size, query}});
+    list.push_back({name + "post_attention_layernorm.weight", {c.hidden_size}});
+    list.push_back({name + "mlp.gate_proj.weight", {c.intermediate_size, c.hidden_size}});
+    list.push_back({name + "mlp.up_proj.weight", {c.intermediate_size, c.hidden_size}});
+    list.push_back({name + "mlp.down_proj.weight", {c.hidden_size, c.intermediate_size}});
+  }
+  list.push_back({"model.norm.weight", {c.hidden_size}});
+  return list;
+}
+
+void expect_parameters(const NamedTensors& tensors, const ModelConfig& config, const std::string& source) {
+  std::map<std::string, torch::Tensor> left(tensors.begin(), tensors.end());
+  std::string differences;
+  for (const auto& [name, shape] : parameter_list(config)) {
+    const auto found = left.find(name);
+    if (found == left.end()) {
+      differences += "\n  missing: " + name + " " + text_of(shape);
+      continue;
+    }
+    if (found->second.sizes() != c10::IntArrayRef(shape)) {
+      differences += "\n  " + name + ": expected " + text_of(shape) + ", got " + text_of(found->second.sizes());
+    }
+    left.erase(found);
+  }
+  for (const auto& [name, tensor] : left) differences += "\n  unexpected: " + name + " " + text_of(tensor.sizes());
+  if (!differences.empty()) throw std::runtime_error(source + " does not fit the model:" + differences);
+}
+
+}  // namespace lighthouse::model

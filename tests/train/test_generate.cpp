@@ -1,0 +1,179 @@
+// Generation: the cache against whole prefixes, sampling, ends.
+#include <torch/torch.h>
+
+#include <random>
+
+#include "inference/generate.h"
+#include "model/decoder.h"
+#include "temporary_folder.h"
+
+namespace lighthouse::test {
+namespace {
+
+using inference::GenerateOptions;
+using inference::Session;
+using model::Decoder;
+using model::ModelConfig;
+
+/// Odd sizes; a group of three query heads to a key head.
+ModelConfig small_config() {
+  ModelConfig config;
+  config.vocab_size = 307;
+  config.hidden_size = 42;
+  config.intermediate_size = 47;
+  config.num_hidden_layers = 3;
+  config.num_attention_heads = 6;
+  config.num_key_value_heads = 2;
+  config.head_dim = 10;
+  config.rope_scaling = model::RopeScaling{4, 1, 4, 16};
+  config.initializer_range = 0.2;
+  return config;
+}
+
+Session session_of(const Decoder& decoder, int64_t capacity, torch::ScalarType type = torch::kFloat) {
+  return Session(decoder->config(), model::named_parameters(*decoder), {torch::kCPU, type, capacity});
+}
+
+torch::Tensor random_tokens(int64_t length) { return torch::randint(0, 307, {length}, torch::kLong); }
+
+TEST(Session, GivesTheLogitsOfTheWholePrefix) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  torch::manual_seed(seed);
+  for (const bool tied : {false, true}) {
+    ModelConfig config = small_config();
+    config.tie_word_embeddings = tied;
+    Decoder decoder(config);
+    const torch::NoGradGuard no_grad;
+    const auto tokens = random_tokens(45);
+    const auto whole = decoder(tokens.unsqueeze(0))[0];
+    Session session = session_of(decoder, 45);
+    for (const int64_t prompt : {1, 7, 44}) {
+      session.clear();
+      auto logits = session.append(tokens.slice(0, 0, prompt));
+      for (int64_t n = prompt; n < 45; ++n) {
+        EXPECT_TRUE(torch::allclose(logits, whole[n - 1], 1e-4, 1e-4)) << n;
+        logits = session.append(tokens.slice(0, n, n + 1));
+      }
+      EXPECT_TRUE(torch::allclose(logits, whole[44], 1e-4, 1e-4));
+    }
+    expect_error([&] { session.append(tokens.slice(0, 0, 1)); }, {"expected 1 to 0 tokens", "got 1"});
+  }
+}
+
+TEST(Session, LongPromptsAreFedForwardInPieces) {
+  torch::manual_seed(11);
+  ModelConfig config = small_config();
+  config.num_hidden_layers = 1;
+  Decoder decoder(config);
+  const torch::NoGradGuard no_grad;
+  const auto tokens = random_tokens(9001);
+  Session session = session_of(decoder, 9001);
+  EXPECT_TRUE(torch::allclose(session.append(tokens), decoder(tokens.unsqueeze(0))[0][-1], 1e-4, 1e-4));
+}
+
+TEST(Session, ComputesInBfloat16) {
+  torch::manual_seed(12);
+  Decoder decoder(small_config());
+  const auto tokens = random_tokens(20);
+  Session wide = session_of(decoder, 20);
+  Session narrow = session_of(decoder, 20, torch::kBFloat16);
+  wide.append(tokens.slice(0, 0, 19));
+  narrow.append(tokens.slice(0, 0, 19));
+  const auto expected = wide.append(tokens.slice(0, 19));
+  const auto got = narrow.append(tokens.slice(0, 19));
+  EXPECT_EQ(got.scalar_type(), torch::kFloat);
+  EXPECT_LT((got - expected).abs().max().item<float>(), 0.1 * expected.abs().max().item<float>());
+  EXPECT_FALSE(torch::equal(got, expected));
+}
+
+TEST(Session, RefusesWhatItHasNoRoomFor) {
+  Decoder decoder(small_config());
+  expect_error([&] { session_of(decoder, 0); }, {"room for at least one token; got 0"});
+  Session session = session_of(decoder, 8);
+  expect_error([&] { session.append(random_tokens(9)); }, {"expected 1 to 8 tokens", "got 9"});
+  session.append(random_tokens(4));
+  expect_error([&] { session.append(random_tokens(2)); }, {"expected one token after the first ones; got 2"});
+  auto weights = model::named_parameters(*decoder);
+  weights.pop_back();
+  expect_error([&] { Session(small_config(), weights, {torch::kCPU, torch::kFloat, 8}); }, {"does not fit the model"});
+}
+
+TEST(Generate, IsReproducibleAndChecked) {
+  torch::manual_seed(9);
+  Decoder decoder(small_config());
+  Session session = session_of(decoder, 30);
+  const auto generate = [&](const std::vector<int64_t>& prompt, const GenerateOptions& options,
+                            const std::function<void(int64_t)>& on_token = {}) {
+    session.clear();
+    return inference::generate(session, prompt, options, on_token).tokens;
+  };
+  GenerateOptions options;
+  options.max_new_tokens = 20;
+  const std::vector<int64_t> prompt = {97, 306, 0};
+  std::vector<int64_t> streamed;
+  const auto tokens = generate(prompt, options, [&](int64_t token) { streamed.push_back(token); });
+  EXPECT_EQ(tokens.size(), 20U);
+  EXPECT_EQ(tokens, streamed);
+  EXPECT_EQ(tokens, generate(prompt, options));
+  options.sampling.seed = 1;
+  EXPECT_NE(tokens, generate(prompt, options));
+  options.num_choices = 5;
+  for (const int64_t token : generate(prompt, options)) EXPECT_LT(token, 5);
+  options.num_choices = 0;
+
+  // Greedy is the likeliest token of the whole prefix, one step at a time.
+  options.sampling.temperature = 0;
+  options.max_new_tokens = 6;
+  std::vector<int64_t> all = prompt;
+  const torch::NoGradGuard no_grad;
+  for (int i = 0; i < 6; ++i) all.push_back(decoder(torch::tensor(all).unsqueeze(0))[0][-1].argmax().item<int64_t>());
+  const std::vector<int64_t> expected(all.begin() + 3, all.end());
+  EXPECT_EQ(generate(prompt, options), expected);
+
+  options.end = {expected[3], 999};
+  session.clear();
+  const auto first = static_cast<size_t>(std::find(expected.begin(), expected.end(), expected[3]) - expected.begin());
+  const auto ended = inference::generate(session, prompt, options);
+  EXPECT_TRUE(ended.ended);
+  EXPECT_EQ(ended.tokens, (std::vector<int64_t>(expected.begin(), expected.begin() + static_cast<int64_t>(first))));
+
+  expect_error([&] { generate({}, options); }, {"prompt of at least one token"});
+  expect_error([&] { generate({1, 307}, options); }, {"tokens from 0 to 306", "token 1 is 307"});
+  options.sampling.top_p = 0;
+  expect_error([&] { generate(prompt, options); }, {"top_p must be above 0"});
+}
+
+TEST(Sampler, DrawsFromTheNucleus) {
+  // 0.5, 0.3, 0.15, 0.05: half of the mass is one token, 0.8 two, and so on.
+  const auto logits = torch::tensor({0.05, 0.5, 0.15, 0.3}, torch::kFloat).log();
+  const auto counts = [&](double top_p, double temperature) {
+    inference::Sampler sample({temperature, top_p, 7});
+    std::vector<int> found(4, 0);
+    for (int i = 0; i < 4000; ++i) ++found[static_cast<size_t>(sample(logits))];
+    return found;
+  };
+  EXPECT_EQ(counts(0.4, 1)[1], 4000);
+  const auto two = counts(0.7, 1);
+  EXPECT_EQ(two[0] + two[2], 0);
+  EXPECT_NEAR(two[1], 4000 * 0.5 / 0.8, 120);
+  const auto all = counts(1, 1);
+  EXPECT_NEAR(all[0], 4000 * 0.05, 60);
+  EXPECT_NEAR(all[3], 4000 * 0.3, 120);
+  EXPECT_GT(counts(1, 0.3)[1], all[1] + 1000);
+}
+
+TEST(Sampler, SortsAllOfALargeVocabularyWhereItMust) {
+  // A flat distribution: what holds half of it is far more than is sorted at first.
+  inference::Sampler sample({1, 0.5, 3});
+  const auto logits = torch::arange(20000).mul(1e-6);
+  int64_t low = 20000;
+  for (int i = 0; i < 300; ++i) low = std::min(low, sample(logits));
+  EXPECT_GE(low, 9800);
+  EXPECT_LT(low, 10400);
+  expect_error([] { inference::Sampler({0, 1, 0})(torch::full({3}, NAN)); }, {"not finite"});
+  expect_error([] { inference::Sampler({1, 1, 0})(torch::full({3}, NAN)); }, {"not finite"});
+}
+
+}  // namespace
+}  // namespace lighthouse::test

@@ -1,0 +1,90 @@
+// Runs that start from another model's weights: which configurations may, and what they take from it.
+#include <torch/torch.h>
+
+#include "io/atomic_file.h"
+#include "tiny_run.h"
+#include "train/initial_weights.h"
+#include "train/run_folder.h"
+#include "train/stored_model.h"
+#include "train/trainer.h"
+
+namespace lighthouse::test {
+namespace {
+
+using train::RunConfig;
+
+/// A finished run of no steps but the first, as a source of weights.
+RunConfig source_run(const TemporaryFolder& folder) {
+  RunConfig config = tiny_run(folder);
+  config.output_dir = (folder.path() / "source").string();
+  config.stages = {stage(false, 1)};
+  train::Trainer trainer(config);
+  train::RunFolder run(config, train::FolderUse::kNew);
+  run.begin(std::nullopt);
+  trainer.run({}, &run);
+  run.save_model(trainer.decoder());
+  folder.write("source/huggingface/tokenizer.json", "{}");
+  return config;
+}
+
+/// A configuration's file without [model], and what it reads as.
+RunConfig read(const TemporaryFolder& folder, const std::string& model, const std::string& init, bool resume = false) {
+  const std::string text = "seed = 5\noutput_dir = \"" + (folder.path() / "next").string() + "\"\n" + model +
+                           "\n[data]\npaths = [\"" + (folder.path() / "text").string() +
+                           "\"]\ncontext_length = 128\n[[stages]]\nattention = \"dense\"\nsteps = 2\n";
+  return train::load_run_config(folder.write("next.toml", text), {}, init, resume);
+}
+
+TEST(InitialWeights, TakeKeysThatAreLeftOut) {
+  const TemporaryFolder folder;
+  const RunConfig source = source_run(folder);
+  const RunConfig config = read(folder, "[model]\nfull_attention_layers = [1]", source.output_dir);
+  EXPECT_EQ(config.init, source.output_dir);
+  EXPECT_EQ(config.model.hidden_size, 32);
+  EXPECT_EQ(config.model.num_key_value_heads, 1);
+  EXPECT_EQ(config.model.full_attention_layers, (std::vector<int64_t>{1}));
+
+  train::Trainer trainer(config);
+  train::load_initial_weights(config, trainer.decoder(), false);
+  const auto expected = train::read_stored_model(source.output_dir).weights;
+  const auto got = model::named_parameters(*trainer.decoder());
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(torch::equal(got[i].second, expected[i].second));
+
+  // What came with the model comes along, once.
+  train::RunFolder run(config, train::FolderUse::kNew);
+  run.begin(std::nullopt);
+  EXPECT_EQ(train::carried_files(config.output_dir), folder.path() / "next" / "huggingface");
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "next" / "huggingface" / "tokenizer.json"));
+
+  // A resume knows where the run came from, and needs it no more for its shape.
+  std::filesystem::remove_all(source.output_dir);
+  EXPECT_EQ(train::to_toml(read(folder, "[model]\nfull_attention_layers = [1]", "", /*resume=*/true)),
+            train::to_toml(config));
+}
+
+TEST(InitialWeights, NameTheKeysThatDiffer) {
+  const TemporaryFolder folder;
+  const RunConfig source = source_run(folder);
+  const auto load = [&](const std::string& model, bool allow_changes) {
+    const RunConfig config = read(folder, model, source.output_dir);
+    model::Decoder decoder(config.model);
+    train::load_initial_weights(config, decoder, allow_changes);
+  };
+  expect_error([&] { load("[model]\nhidden_size = 64", true); },
+               {source.output_dir, "another model", "model.hidden_size: 32 there, 64 in the configuration", "Leave"});
+  expect_error([&] { load("[model]\nrope_theta = 500000", false); },
+               {"model.rope_theta: 10000 there, 5e+05 in the configuration", "--allow-changes"});
+  load("[model]\nrope_theta = 500000\ninitializer_range = 0.1", true);
+  expect_error([&] { read(folder, "", (folder.path() / "none").string()); }, {"none/config.toml"});
+  expect_error([&] { read(folder, "init = \"" + (folder.path() / "next").string() + "\"", ""); }, {"config.toml"});
+}
+
+TEST(InitialWeights, AreNotOverwrittenByTheirOwnRun) {
+  const TemporaryFolder folder;
+  const RunConfig source = source_run(folder);
+  std::filesystem::create_directory_symlink(source.output_dir, folder.path() / "next");
+  expect_error([&] { read(folder, "", source.output_dir); }, {"init must name another folder than output_dir"});
+}
+
+}  // namespace
+}  // namespace lighthouse::test
