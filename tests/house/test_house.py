@@ -94,7 +94,8 @@ def program(*arguments: str) -> subprocess.CompletedProcess:
 
 def test_the_program_teaches():
     assert "train" in program("--help").stdout
-    for command in ("train", "generate", "demo", "report", "doctor", "bench", "inspect", "eval"):
+    for command in ("train", "generate", "demo", "report", "doctor", "bench", "inspect", "eval", "export", "import",
+                    "logits"):  # fmt: skip
         assert "Example" in program(command, "--help").stdout
     for arguments in ([], ["nonsense"], ["train"], ["train", "x.toml", "--no-such-option"]):
         assert program(*arguments).returncode == 2
