@@ -14,9 +14,11 @@ import argparse
 import json
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STDLIB = pathlib.Path(sysconfig.get_paths()["stdlib"])
@@ -100,13 +102,15 @@ def make_short_model(out: pathlib.Path, steps: int, context: int) -> pathlib.Pat
 
 def model_section(config: pathlib.Path) -> list[str]:
     """The imported model's own section, as overrides: a model from elsewhere has other sizes."""
-    import tomllib
-
     with open(config, "rb") as file:
         model = tomllib.load(file)["model"]
     model.pop("full_attention_layers", None)  # ours to choose
-    def value(x):
-        return "{" + ", ".join(f"{key} = {json.dumps(item)}" for key, item in x.items()) + "}" if isinstance(x, dict) else json.dumps(x)
+
+    def value(x: object) -> str:
+        if isinstance(x, dict):
+            return "{" + ", ".join(f"{key} = {value(item)}" for key, item in x.items()) + "}"
+        return json.dumps(x)
+
     return [f"--set=model.{key}={value(x)}" for key, x in model.items()]
 
 
@@ -116,7 +120,8 @@ def evaluate(out: pathlib.Path, program: str) -> None:
     (out / "held-out.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (out / "tasks").mkdir(exist_ok=True)
     (out / "tasks" / "held_out_python.yaml").write_text(TASK.replace("FILE", str(out / "held-out.jsonl")).lstrip())
-    arguments = f"pretrained={out / 'long-hf'},max_length=4096,add_bos_token=False"
+    # A tokenizer of bytes has no token that begins a text: a line's end (10) stands before it.
+    arguments = f"pretrained={out / 'long-hf'},max_length=4096,add_bos_token=False,prefix_token_id=10"
     call(program, "run", "--model", "hf", "--model_args", arguments, "--tasks", "held_out_python", "--include_path", out / "tasks",
          "--device", "cpu", "--batch_size", "1")  # fmt: skip
 
@@ -135,7 +140,8 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
 
     source = arguments.model.resolve() if arguments.model else make_short_model(out, arguments.steps, context // 4)
-    lighthouse("import", source, "--out", out / "imported", "--overwrite")
+    shutil.rmtree(out / "imported", ignore_errors=True)
+    lighthouse("import", source, "--out", out / "imported")
     config = CONFIG.format(out=out / "long", top_k=context // 64, context=context, data=STDLIB, learning_rate=1e-3, batch_size=1)
     (out / "long.toml").write_text(config + LONG.format(lighthouse=arguments.lighthouse, dense=arguments.dense))
     lighthouse("train", out / "long.toml", "--overwrite", "--init", out / "imported", *model_section(out / "imported" / "config.toml"))
