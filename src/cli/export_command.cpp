@@ -37,7 +37,11 @@ uint64_t bytes_of(const std::string& text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   std::string unit(end, text.data() + text.size());
   for (char& c : unit) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  const double scale = unit.empty() || unit == "B" ? 1 : unit == "KB" ? 1e3 : unit == "MB" ? 1e6 : unit == "GB" ? 1e9 : 0;
+  const double scale = unit.empty() || unit == "B" ? 1
+                       : unit == "KB"              ? 1e3
+                       : unit == "MB"              ? 1e6
+                       : unit == "GB"              ? 1e9
+                                                   : 0;
   const double bytes = value * scale;
   if (error != std::errc{} || !(bytes >= 1) || bytes > 9e18) {
     throw std::invalid_argument("--max-shard-size must be a size such as 5GB, 500MB or 20KB; got " + text);

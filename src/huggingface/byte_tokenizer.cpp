@@ -36,7 +36,9 @@ Json byte_vocabulary() {
 
 bool is_byte_tokenizer(const std::filesystem::path& path) {
   const nlohmann::json found = read_json(path);  // in which the order of keys does not count
-  const auto at = [&](const char* pointer) { return found.value(nlohmann::json::json_pointer(pointer), nlohmann::json()); };
+  const auto at = [&](const char* pointer) {
+    return found.value(nlohmann::json::json_pointer(pointer), nlohmann::json());
+  };
   return at("/model/vocab") == nlohmann::json(byte_vocabulary()) && at("/model/merges").empty() &&
          at("/added_tokens").empty() && at("/normalizer").empty();
 }

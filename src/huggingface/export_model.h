@@ -11,9 +11,9 @@
 namespace lighthouse::huggingface {
 
 struct ExportOptions {
-  std::optional<torch::ScalarType> type;         ///< Of the tensors; none: as they are stored.
-  uint64_t max_shard_bytes = 5'000'000'000;      ///< Larger models are written as several files with an index.
-  bool overwrite = false;                        ///< Replace an exported model that is there.
+  std::optional<torch::ScalarType> type;     ///< Of the tensors; none: as they are stored.
+  uint64_t max_shard_bytes = 5'000'000'000;  ///< Larger models are written as several files with an index.
+  bool overwrite = false;                    ///< Replace an exported model that is there.
 };
 
 struct ExportReport {

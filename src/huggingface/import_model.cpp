@@ -25,9 +25,11 @@ constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
 /// Files that belong to a model beside its weights, by how their names begin.
 bool is_carried(const std::string& name) {
-  constexpr std::array kBeginnings = {"config.json", "generation_config.json", "tokenizer",     "special_tokens_map.json",
-                                      "vocab.json",  "merges.txt",             "added_tokens",  "chat_template",
-                                      "LICENSE",     "NOTICE"};
+  constexpr std::array kBeginnings = {"config.json",  "generation_config.json",
+                                      "tokenizer",    "special_tokens_map.json",
+                                      "vocab.json",   "merges.txt",
+                                      "added_tokens", "chat_template",
+                                      "LICENSE",      "NOTICE"};
   return std::any_of(kBeginnings.begin(), kBeginnings.end(), [&](const char* text) { return name.starts_with(text); });
 }
 
@@ -62,8 +64,9 @@ std::vector<std::string> leave_out(model::NamedTensors& tensors, const model::Mo
       [&](const auto& item) {
         if (item.first != kHead) return false;
         if (item.second.sizes() != values.sizes() || !torch::equal(item.second.to(values.scalar_type()), values)) {
-          throw std::runtime_error(source + ": lm_head.weight differs from model.embed_tokens.weight, and "
-                                            "tie_word_embeddings is true; expected false, or equal tensors");
+          throw std::runtime_error(source +
+                                   ": lm_head.weight differs from model.embed_tokens.weight, and "
+                                   "tie_word_embeddings is true; expected false, or equal tensors");
         }
         return true;
       },
@@ -78,7 +81,8 @@ void expect_float_types(const model::NamedTensors& tensors, const std::string& s
     if (type == torch::kFloat || type == torch::kBFloat16 || type == torch::kHalf) continue;
     wrong += "\n  " + name + ": " + c10::toString(type);
   }
-  if (!wrong.empty()) throw std::runtime_error(source + ": expected tensors of float32, bfloat16 or float16; got" + wrong);
+  if (!wrong.empty())
+    throw std::runtime_error(source + ": expected tensors of float32, bfloat16 or float16; got" + wrong);
 }
 
 }  // namespace

@@ -63,8 +63,7 @@ Rope read_rope(const JsonKeys& rope, int64_t max_position_embeddings) {
   scaling.factor = rope.number("factor", 1);
   scaling.low_freq_factor = rope.number("low_freq_factor", 0);
   scaling.high_freq_factor = rope.number("high_freq_factor", 0);
-  scaling.original_max_position_embeddings =
-      rope.whole("original_max_position_embeddings", 1, max_position_embeddings);
+  scaling.original_max_position_embeddings = rope.whole("original_max_position_embeddings", 1, max_position_embeddings);
   if (scaling.high_freq_factor <= scaling.low_freq_factor) {
     rope.fail("high_freq_factor", "above low_freq_factor, " + Json(scaling.low_freq_factor).dump());
   }
@@ -78,7 +77,8 @@ void read_rotary(const JsonKeys& keys, LlamaConfig& config) {
     const auto object = keys.object(name);
     if (!object) continue;
     const Rope found = read_rope(*object, config.max_position_embeddings);
-    if (rope && rope->scaling != found.scaling) keys.fail("rope_scaling", "the same as rope_parameters where both are there");
+    if (rope && rope->scaling != found.scaling)
+      keys.fail("rope_scaling", "the same as rope_parameters where both are there");
     if (!rope) rope = found;
   }
   config.model.rope_scaling = rope ? rope->scaling : std::nullopt;

@@ -20,6 +20,11 @@ using torch::Tensor;
 /// prompt.
 constexpr int64_t kFeedForwardRows = 8192;
 
+/// rows [N, I] times weight [O, I] transposed.
+Tensor product(const Tensor& rows, const Tensor& weight) {
+  return rows.size(0) == 1 ? ops::row_product(rows, weight) : torch::mm(rows, weight.t());
+}
+
 /// Takes weights by name, and forgets them, so that no more than one layer is in memory twice.
 class Weights {
  public:
@@ -98,15 +103,11 @@ Tensor Session::attend(const Layer& layer, const Tensor& projections) const {
   if (rows > 1) {  // a whole prompt: there is nothing before it
     return dense_attention(query, keys, values).transpose(1, 2).reshape({rows, kv * group * config_.head_dim});
   }
-  // A token sees everything, so a group's heads are the rows of one attention: keys are read once for all of them.
-  const Tensor grouped = query.reshape({1, kv, group, config_.head_dim});
-  return torch::scaled_dot_product_attention(grouped, keys, values).reshape({1, kv * group * config_.head_dim});
+  return ops::token_attention(query, keys, values);
 }
 
 Tensor Session::feed_forward(const Layer& layer, const Tensor& rows) const {
-  const auto part = [&](const Tensor& some) {
-    return torch::mm(ops::swiglu(torch::mm(some, layer.gate_up.t())), layer.down.t());
-  };
+  const auto part = [&](const Tensor& some) { return product(ops::swiglu(product(some, layer.gate_up)), layer.down); };
   if (rows.size(0) <= kFeedForwardRows) return part(rows);
   Tensor out = torch::empty_like(rows);
   for (int64_t begin = 0; begin < rows.size(0); begin += kFeedForwardRows) {
@@ -130,16 +131,16 @@ Tensor Session::append(const Tensor& tokens) {
   Tensor addend;                                                 // not yet added to it
   for (const Layer& layer : layers_) {
     const ops::Normalized before = ops::rms_norm(sum, addend, layer.input_norm, config_.rms_norm_eps);
-    const Tensor attended = attend(layer, torch::mm(before.normal, layer.projection.t()));
+    const Tensor attended = attend(layer, product(before.normal, layer.projection));
     const ops::Normalized after =
-        ops::rms_norm(before.sum, torch::mm(attended, layer.output.t()), layer.post_norm, config_.rms_norm_eps);
+        ops::rms_norm(before.sum, product(attended, layer.output), layer.post_norm, config_.rms_norm_eps);
     sum = after.sum;
     addend = feed_forward(layer, after.normal);
   }
   length_ += rows;
   const auto last = [&](const Tensor& all) { return all.narrow(0, rows - 1, 1); };
   const Tensor normal = ops::rms_norm(last(sum), last(addend), norm_, config_.rms_norm_eps).normal;
-  return torch::mm(normal, output_.t()).view({-1}).to(torch::kFloat);
+  return product(normal, output_).view({-1}).to(torch::kFloat);
 }
 
 }  // namespace lighthouse::inference

@@ -125,6 +125,32 @@ struct WindowParameters {
   Rows retained;                ///< [B, heads, S, D]
 };
 
+/// A vector times the rows of a matrix: output[o] = sum of input[i] * weight[o, i]. float32 or bfloat16 weights.
+struct RowProductParameters {
+  ScalarType scalar_type = ScalarType::kFloat32;
+  int64_t rows = 0;
+  int64_t columns = 0;
+  const void* weight = nullptr;  ///< [rows, columns], contiguous
+  const float* input = nullptr;  ///< [columns]
+  float* output = nullptr;       ///< [rows]
+};
+
+/// The attention of one token's query heads to `length` keys, for float32 or bfloat16 keys and values. `parts` holds,
+/// for each head and each piece of the context, the largest score, the sum of weights and the weighted sum of values.
+struct TokenAttentionParameters {
+  ScalarType scalar_type = ScalarType::kFloat32;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  int64_t length = 0;
+  float scale = 1;
+  const float* query = nullptr;  ///< [H, D], contiguous
+  Rows key;                      ///< [1, K, length, D]
+  Rows value;                    ///< [1, K, length, D]
+  float* output = nullptr;       ///< [H, D], contiguous
+  float* parts = nullptr;        ///< [H, pieces, 2 + D], contiguous
+};
+
 /// The retained entries as lists.
 struct ListParameters {
   Pyramid pyramid;

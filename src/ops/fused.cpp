@@ -1,11 +1,19 @@
 #include "ops/fused.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/rsqrt.h>
+#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/silu.h>
 #include <c10/util/Exception.h>
 
+#include <cmath>
+
+#include "kernels/cpu/kernels.h"
+#include "ops/checks.h"
 #include "ops/fused_cuda.h"
 #include "ops/kernel_arguments.h"
 #include "ops/operators.h"
@@ -19,6 +27,10 @@ at::ScalarType wide_type(const Tensor& x) { return x.scalar_type() == at::kDoubl
 
 PyramidOptions options_of(const Geometry& geometry) {
   return {geometry.num_levels(), geometry.pooling_factor(), geometry.top_k(), geometry.num_tiles()};
+}
+
+void torch_threads(int64_t count, int64_t grain, const kernels::ParallelBody& body) {
+  at::parallel_for(0, count, grain, body);
 }
 
 bool on_cuda(const Tensor& tensor) { return tensor.is_cuda(); }
@@ -79,6 +91,58 @@ SwigluGradients swiglu_backward(const Tensor& grad, Tensor gate_up) {
   halves[0].copy_(grad_gate);
   halves[1].copy_(grad_up);
   return {gate_up, output};
+}
+
+Tensor row_product(const Tensor& x, const Tensor& weight) {
+  const auto type = weight.scalar_type();
+  const bool ours = x.device().is_cpu() && x.dim() == 2 && x.size(0) == 1 && x.scalar_type() == type &&
+                    weight.is_contiguous() && (type == at::kFloat || type == at::kBFloat16);
+  if (!ours) return at::mm(x, weight.t());
+  TORCH_CHECK_VALUE(weight.dim() == 2 && weight.size(1) == x.size(1), "lighthouse: a product's weight must be [rows, ",
+                    x.size(1), "]; got ", weight.sizes());
+  const Tensor input = x.to(at::kFloat).contiguous();
+  Tensor output = at::empty({1, weight.size(0)}, input.options());
+  kernels::RowProductParameters parameters;
+  parameters.scalar_type = kernel_scalar_type("lighthouse::row_product", weight);
+  parameters.rows = weight.size(0);
+  parameters.columns = weight.size(1);
+  parameters.weight = weight.const_data_ptr();
+  parameters.input = input.const_data_ptr<float>();
+  parameters.output = output.mutable_data_ptr<float>();
+  kernels::cpu::row_product(parameters, torch_threads);
+  return output.to(type);
+}
+
+Tensor token_attention(const Tensor& query, const Tensor& key, const Tensor& value) {
+  check_heads("lighthouse::token_attention", "N", query.expand({-1, -1, key.size(2), -1}), key, value);
+  const int64_t heads = query.size(1);
+  const int64_t kv_heads = key.size(1);
+  const int64_t dim = query.size(3);
+  const auto type = query.scalar_type();
+  const bool ours = query.device().is_cpu() && query.size(0) == 1 && key.stride(3) == 1 && value.stride(3) == 1 &&
+                    (type == at::kFloat || type == at::kBFloat16);
+  if (!ours) {
+    // A token sees everything, so a group's heads are the rows of one attention.
+    const Tensor grouped = query.reshape({query.size(0), kv_heads, heads / kv_heads, dim});
+    return at::scaled_dot_product_attention(grouped, key, value).reshape({query.size(0), heads * dim});
+  }
+  const Tensor wide = query.to(at::kFloat).contiguous();
+  Tensor output = at::empty({1, heads * dim}, wide.options());
+  Tensor parts = at::empty({heads, kernels::cpu::attention_pieces(key.size(2)), dim + 2}, wide.options());
+  kernels::TokenAttentionParameters parameters;
+  parameters.scalar_type = kernel_scalar_type("lighthouse::token_attention", key);
+  parameters.heads = heads;
+  parameters.kv_heads = kv_heads;
+  parameters.head_dim = dim;
+  parameters.length = key.size(2);
+  parameters.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(dim)));
+  parameters.query = wide.const_data_ptr<float>();
+  parameters.key = rows_of(key);
+  parameters.value = rows_of(value);
+  parameters.output = output.mutable_data_ptr<float>();
+  parameters.parts = parts.mutable_data_ptr<float>();
+  kernels::cpu::token_attention(parameters, torch_threads);
+  return output.to(type);
 }
 
 void rotate_into(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin, bool inverse,

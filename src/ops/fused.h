@@ -1,5 +1,6 @@
-// What an explicit training pass needs beside the operators: elementwise parts of a decoder fused, and the operators'
-// results written where the caller says. No gradients; the caller's backward pass calls the adjoints.
+// What an explicit training pass and generation need beside the operators: elementwise parts of a decoder fused, the
+// products of a single token, and the operators' results written where the caller says. No gradients; the caller's
+// backward pass calls the adjoints.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -33,6 +34,14 @@ struct SwigluGradients {
 };
 /// Writes the gradient over `gate_up`.
 SwigluGradients swiglu_backward(const at::Tensor& grad, at::Tensor gate_up);
+
+/// x [1, I] times weight [O, I] transposed -> [1, O]. On the CPU in float32 and bfloat16 it reads the weight as fast as
+/// memory gives it, by all threads; sums are float32. Elsewhere it is torch's product.
+at::Tensor row_product(const at::Tensor& x, const at::Tensor& weight);
+
+/// The attention of one token: query [1, H, 1, D] to key and value [1, K, N, D] of its type -> [1, H D]. On the CPU in
+/// float32 and bfloat16 keys and values are read once, by all threads; elsewhere it is torch's.
+at::Tensor token_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value);
 
 /// Rotates query [B, H, N, D] and key [B, K, N, D] into `to_query` and `to_key`, which may be they themselves.
 void rotate_into(const at::Tensor& query, const at::Tensor& key, const at::Tensor& cos, const at::Tensor& sin,

@@ -18,9 +18,7 @@ bool is_free(const std::string& key) {
 }
 
 /// Keys that change what is computed from the same weights.
-bool is_optional(const std::string& key) {
-  return key.starts_with("model.rope_") || key == "model.rms_norm_eps";
-}
+bool is_optional(const std::string& key) { return key.starts_with("model.rope_") || key == "model.rms_norm_eps"; }
 
 void expect_same_model(const RunConfig& initial, const RunConfig& config, bool allow_changes) {
   std::vector<ConfigDifference> differences;

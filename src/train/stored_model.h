@@ -14,9 +14,9 @@ namespace lighthouse::train {
 inline constexpr const char* kCarriedFolder = "huggingface";
 
 struct StoredModel {
-  RunConfig config;             ///< Of an imported model: without data.paths and stages.
-  model::NamedTensors weights;  ///< In the types and the order of the file.
-  std::filesystem::path file;   ///< That the weights are from.
+  RunConfig config;               ///< Of an imported model: without data.paths and stages.
+  model::NamedTensors weights;    ///< In the types and the order of the file.
+  std::filesystem::path file;     ///< That the weights are from.
   std::filesystem::path carried;  ///< The folder of what came with the model; empty: nothing did.
 };
 

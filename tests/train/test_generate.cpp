@@ -1,10 +1,12 @@
 // Generation: the cache against whole prefixes, sampling, ends.
 #include <torch/torch.h>
 
+#include <cmath>
 #include <random>
 
 #include "inference/generate.h"
 #include "model/decoder.h"
+#include "ops/fused.h"
 #include "temporary_folder.h"
 
 namespace lighthouse::test {
@@ -35,6 +37,62 @@ Session session_of(const Decoder& decoder, int64_t capacity, torch::ScalarType t
 }
 
 torch::Tensor random_tokens(int64_t length) { return torch::randint(0, 307, {length}, torch::kLong); }
+
+TEST(RowProduct, IsTheProductByPlainSums) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  torch::manual_seed(seed);
+  for (const int64_t columns : {1, 31, 32, 97, 1000}) {
+    for (const int64_t rows : {1, 7, 1300}) {
+      for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+        const auto x = torch::randn({1, columns}).to(type);
+        const auto weight = torch::randn({rows, columns}).to(type);
+        const auto expected = x.to(torch::kDouble).mm(weight.to(torch::kDouble).t());
+        const double bound = 1e-6 * static_cast<double>(10 + columns) +
+                             (type == torch::kFloat ? 0 : 0x1p-8 * expected.abs().max().item<double>());
+        const auto got = ops::row_product(x, weight);
+        EXPECT_EQ(got.scalar_type(), type);
+        EXPECT_LT((got.to(torch::kDouble) - expected).abs().max().item<double>(), bound) << rows << " " << columns;
+        const int threads = at::get_num_threads();
+        at::set_num_threads(3);
+        EXPECT_TRUE(torch::equal(got, ops::row_product(x, weight))) << "threads must not change the bits";
+        at::set_num_threads(threads);
+      }
+    }
+  }
+  expect_error([] { ops::row_product(torch::ones({1, 3}), torch::ones({2, 4})); }, {"weight must be [rows, 3]"});
+}
+
+TEST(TokenAttention, IsTheSoftmaxOverAllKeys) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  torch::manual_seed(seed);
+  for (const int64_t length : {1, 5, 511, 513, 3000}) {
+    for (const int64_t dim : {2, 16, 34, 128}) {
+      for (const int64_t kv_heads : {1, 3}) {
+        for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+          const auto room = torch::randn({1, kv_heads, length + 9, dim}).to(type);  // keys stand in a longer cache
+          const auto key = room.slice(2, 0, length);
+          const auto value = torch::randn({1, kv_heads, length, dim}).to(type);
+          const auto query = (3 * torch::randn({1, 2 * kv_heads, 1, dim})).to(type);
+          const auto wide = [](const torch::Tensor& x) { return x.to(torch::kDouble); };
+          const auto scores =
+              wide(query).view({kv_heads, 2, dim}).matmul(wide(key)[0].transpose(1, 2)) / std::sqrt(double(dim));
+          const auto expected = torch::softmax(scores, -1).matmul(wide(value)[0]).view({1, -1});
+          const auto got = ops::token_attention(query, key, value);
+          EXPECT_EQ(got.scalar_type(), type);
+          const double bound = type == torch::kFloat ? 2e-5 : 0x1p-7 * expected.abs().max().item<double>();
+          EXPECT_LT((wide(got) - expected).abs().max().item<double>(), bound) << length << " " << dim;
+        }
+      }
+    }
+  }
+  // Scores far apart: what is negligible is zero, and nothing overflows.
+  const auto key = torch::tensor({{300.0F, 0.0F}, {-300.0F, 0.0F}, {299.0F, 0.0F}}).view({1, 1, 3, 2});
+  const auto value = torch::tensor({{1.0F, 0.0F}, {1e30F, 1e30F}, {0.0F, 1.0F}}).view({1, 1, 3, 2});
+  const auto got = ops::token_attention(torch::tensor({1.41421356F, 0.0F}).view({1, 1, 1, 2}), key, value);
+  EXPECT_TRUE(torch::allclose(got, torch::tensor({{0.73106F, 0.26894F}}), 1e-4, 1e-4)) << got;
+}
 
 TEST(Session, GivesTheLogitsOfTheWholePrefix) {
   const auto seed = std::random_device{}();

@@ -1,4 +1,6 @@
 // Chooses the instruction set, cuts the work into threads, and does what needs no vectors.
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -47,6 +49,10 @@ const VectorKernels& vector_kernels() {
 /// Rows that are worth a thread of their own: about 64 KiB.
 int64_t row_grain(int64_t row_elements) { return 1 + 16384 / (row_elements + 1); }
 
+/// What is worth a thread where calls follow each other closely, as a token's do: to wake one takes as long as to read
+/// some tens of KiB.
+constexpr int64_t kThreadElements = 65536;
+
 /// A row of doubles per level, or per halving of a long sum, and one to spare: enough for either kernel.
 void* scratch(const WindowParameters& parameters) {
   thread_local std::vector<double> buffer;
@@ -73,6 +79,24 @@ void score_coarser_levels(const Pyramid& p, int64_t trees, float* scores, const 
       }
     }
   });
+}
+
+/// One head's output from its pieces, each of which has a largest score of its own.
+void merge_pieces(const TokenAttentionParameters& p, int64_t head, int64_t pieces) {
+  const int64_t stride = p.head_dim + 2;
+  const float* const parts = p.parts + head * pieces * stride;
+  float* const out = p.output + head * p.head_dim;
+  float maximum = parts[0];
+  for (int64_t i = 1; i < pieces; ++i) maximum = std::max(maximum, parts[i * stride]);
+  float sum = 0;
+  std::fill(out, out + p.head_dim, 0.0F);
+  for (int64_t i = 0; i < pieces; ++i) {
+    const float* const part = parts + i * stride;
+    const float weight = std::exp(part[0] - maximum);
+    sum += weight * part[1];
+    for (int64_t d = 0; d < p.head_dim; ++d) out[d] += weight * part[2 + d];
+  }
+  for (int64_t d = 0; d < p.head_dim; ++d) out[d] /= sum;
 }
 
 }  // namespace
@@ -127,6 +151,24 @@ void window_broadcast(const WindowParameters& parameters, const ParallelFor& par
                [&](int64_t begin, int64_t end) {
                  vector_kernels().window_broadcast(parameters, begin, end, scratch(parameters));
                });
+}
+
+int64_t attention_pieces(int64_t length) { return (length + kTokensPerPiece - 1) / kTokensPerPiece; }
+
+void token_attention(const TokenAttentionParameters& parameters, const ParallelFor& parallel_for) {
+  const TokenAttentionParameters& p = parameters;
+  const int64_t pieces = attention_pieces(p.length);
+  const int64_t piece_elements = 2 * std::min(p.length, kTokensPerPiece) * p.head_dim;
+  parallel_for(p.kv_heads * pieces, 1 + kThreadElements / (piece_elements + 1), [&](int64_t begin, int64_t end) {
+    float scratch[kTokensPerPiece];
+    vector_kernels().token_attention(p, begin, end, scratch);
+  });
+  for (int64_t head = 0; head < p.heads; ++head) merge_pieces(p, head, pieces);
+}
+
+void row_product(const RowProductParameters& parameters, const ParallelFor& parallel_for) {
+  parallel_for(parameters.rows, 1 + kThreadElements / (parameters.columns + 1),
+               [&](int64_t begin, int64_t end) { vector_kernels().row_product(parameters, begin, end); });
 }
 
 }  // namespace lighthouse::kernels::cpu

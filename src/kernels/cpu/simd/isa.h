@@ -18,10 +18,17 @@ struct VectorKernels {
   void (*window_reduce)(const WindowParameters& parameters, int64_t begin, int64_t end, void* scratch);
   /// Items: B * heads * N tokens. `scratch`: see dispatch.cpp.
   void (*window_broadcast)(const WindowParameters& parameters, int64_t begin, int64_t end, void* scratch);
+  /// Items: K * pieces of kTokensPerPiece keys. Fills `parts`. `scratch` holds kTokensPerPiece floats.
+  void (*token_attention)(const TokenAttentionParameters& parameters, int64_t begin, int64_t end, float* scratch);
+  /// Items: rows of the matrix.
+  void (*row_product)(const RowProductParameters& parameters, int64_t begin, int64_t end);
 };
 
 /// Rows of the tail copied as one item of window_reduce.
 inline constexpr int64_t kTailRowsPerItem = 256;
+
+/// Keys of one item of token_attention.
+inline constexpr int64_t kTokensPerPiece = 512;
 
 // clang-format off
 namespace baseline { extern const VectorKernels kKernels; }

@@ -77,6 +77,26 @@ void sum_rows(const T* x, int64_t stride, int64_t rows, int64_t dim, Accumulator
   for (int64_t d = 0; d < dim; ++d) sum[d] += scratch[d];
 }
 
+/// The sum of 2 * kWidth lanes, halved again and again: widths are constants, so that vectors stay in registers.
+template <int64_t kWidth, typename A>
+inline A sum_lanes(A* lane) {
+  for (int64_t i = 0; i < kWidth; ++i) lane[i] += lane[i + kWidth];
+  if constexpr (kWidth > 1) return sum_lanes<kWidth / 2>(lane);
+  return lane[0];
+}
+
+/// row[0] * x[0] + row[1] * x[1] + … by kLanes sums at once, so that additions do not wait for each other.
+template <int64_t kLanes, typename T>
+inline float dot(const T* __restrict row, const float* __restrict x, int64_t count) {
+  float lane[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (int64_t j = 0; j < kLanes; ++j) lane[j] += load(row[i + j]) * x[i + j];
+  }
+  for (int64_t j = 0; i < count; ++i, ++j) lane[j] += load(row[i]) * x[i];
+  return sum_lanes<kLanes / 2>(lane);
+}
+
 /// Squared norm in double: the products are exact for float and bfloat16, and nothing overflows that float can hold.
 template <typename T>
 inline double squared_norm(const T* __restrict x, int64_t dim) {

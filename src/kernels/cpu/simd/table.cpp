@@ -6,6 +6,7 @@
 
 namespace lighthouse::kernels::cpu::LIGHTHOUSE_ISA {
 
-const VectorKernels kKernels = {LIGHTHOUSE_TEXT(LIGHTHOUSE_ISA), score, window_reduce, window_broadcast};
+const VectorKernels kKernels = {
+    LIGHTHOUSE_TEXT(LIGHTHOUSE_ISA), score, window_reduce, window_broadcast, token_attention, row_product};
 
 }  // namespace lighthouse::kernels::cpu::LIGHTHOUSE_ISA
