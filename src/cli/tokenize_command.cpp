@@ -41,9 +41,9 @@ void run_in_python(const std::vector<std::string>& arguments) {
 }  // namespace
 
 void add_tokenize_command(CLI::App& program) {
-  CLI::App* command = program.add_subcommand(
-      "tokenize",
-      "Turn text into a token file, by a Hugging Face tokenizer. Runs the Python package (python3, or LIGHTHOUSE_PYTHON).");
+  CLI::App* command = program.add_subcommand("tokenize",
+                                             "Turn text into a token file, by a Hugging Face tokenizer. Runs the "
+                                             "Python package (python3, or LIGHTHOUSE_PYTHON).");
   command->set_help_flag();  // Python answers --help: the options are its own
   command->prefix_command();
   command->callback([command] { run_in_python(command->remaining()); });

@@ -22,8 +22,7 @@ def forward_backward(layer, leaves, output_grad):
     return [out, *torch.autograd.grad(out, leaves, output_grad.to(out.dtype))]
 
 
-@pytest.mark.parametrize("causal_selection", [False, True])
-@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+@pytest.mark.parametrize("backend, causal_selection", [("aot_eager", False), ("aot_eager", True), ("inductor", False)])
 def test_compiles_whole_forward_and_backward_without_compiling_again(backend, causal_selection, capfd):
     """One graph for all lengths, no break, and at most one recompilation in total."""
     torch._dynamo.reset()
