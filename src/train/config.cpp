@@ -377,7 +377,7 @@ void apply_override(toml::table& root, const std::string& text) {
   if (table == nullptr || keys.empty()) fail("--set " + text + ": expected the key of a table");
   toml::table value;
   try {
-    value = parse_toml("value = " + value_text);
+    value = parse_toml("value = " + value_text, "--set " + text);
   } catch (const toml::parse_error&) {
     value.insert_or_assign("value", value_text);
   }

@@ -1,6 +1,7 @@
 #include "train/toml_text.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -9,6 +10,34 @@ namespace lighthouse::train {
 namespace {
 
 constexpr std::string_view kDigits = "0123456789ABCDEF";
+
+/// Bytes of the UTF-8 letter that `text` begins with; 0 where it is none.
+size_t letter_size(std::string_view text) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t size = first >= 0xC2 && first < 0xE0   ? 2
+                      : first >= 0xE0 && first < 0xF0 ? 3
+                      : first >= 0xF0 && first < 0xF5 ? 4
+                                                      : 0;
+  for (size_t i = 1; i < size; ++i) {
+    if (byte(i) < 0x80 || byte(i) >= 0xC0) return 0;
+  }
+  // Longer than need be, halves of pairs, beyond the last letter.
+  const bool wrong = (first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) >= 0xA0) ||
+                     (first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) >= 0x90);
+  return wrong ? 0 : size;
+}
+
+void check_utf8(std::string_view text, const std::string& source) {
+  int64_t line = 1;
+  while (!text.empty()) {
+    const size_t size = letter_size(text);
+    if (size == 0) throw std::invalid_argument(source + ":" + std::to_string(line) + ": expected UTF-8");
+    line += text.front() == '\n';
+    text.remove_prefix(size);
+  }
+}
 
 /// Bytes beyond ASCII, and %, as % and two digits.
 std::string to_ascii(std::string_view text) {
@@ -59,6 +88,7 @@ toml::table parse_toml(const std::string& text, const std::string& source) {
   if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 128; })) {
     return toml::parse(text, source);
   }
+  check_utf8(text, source);
   if (text.find("u0025") != std::string::npos || text.find("U00000025") != std::string::npos) {
     throw std::invalid_argument(source +
                                 ": beside letters beyond ASCII, expected % as itself; got it as an escape, \\u0025");

@@ -9,7 +9,7 @@ namespace lighthouse::train {
 
 /// As toml::parse, which has undefined behaviour (toml++ 3.3) on letters such as é or の where white space could stand:
 /// it sees them as %C3%A9 here, and strings get them back. Throws toml::parse_error, and std::invalid_argument on text
-/// that has both such letters and an escaped %.
+/// that is not UTF-8 or has both such letters and an escaped %.
 toml::table parse_toml(const std::string& text, const std::string& source = {});
 
 }  // namespace lighthouse::train

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "memory_file.h"
+#include "train/megatron_index.h"
 #include "train/token_source.h"
 
 using namespace lighthouse;
@@ -18,7 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                                             train::DataFormat::kLlmC};
   const fuzz::MemoryFile file(data + 3, size - 3);
   try {
-    const train::TokenSource source(file.path(), kFormats[data[0] % std::size(kFormats)]);
+    if (data[0] % (std::size(kFormats) + 1) == std::size(kFormats)) {
+      train::check_megatron_index(file.path(), "tokens.bin", data[1]);
+      return 0;
+    }
+    const train::TokenSource source(file.path(), kFormats[data[0] % (std::size(kFormats) + 1)]);
     const int64_t vocab_size = 1 + data[1] * int64_t{257};
     const int64_t begin = source.num_tokens() * data[2] / 256;
     std::vector<int64_t> tokens(static_cast<size_t>(source.num_tokens() - begin), -1);

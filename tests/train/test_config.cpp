@@ -129,7 +129,8 @@ TEST(Config, LettersBeyondAsciiAreTextInStringsAndErrorsElsewhere) {
   EXPECT_EQ(name("\"\\u00e9\\u002541\""), "\u00e9%41");
   EXPECT_EQ(parse_config("\xEF\xBB\xBF" + std::string(kWhole), "test", {"output_dir=runs/caf\u00e9"}).output_dir,
             "runs/caf\u00e9");
-  for (const char* bad : {"\u00e9", "20's\u3042", "20s=\"\u3042", "1 \u3000", "[\u3042]", "\"\u3042 \\u002541\""})
+  for (const char* bad : {"\u00e9", "20's\u3042", "20s=\"\u3042", "1 \u3000", "[\u3042]", "\"\u3042 \\u002541\"",
+                          "\"\xE8\"", "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xF4\x90\x80\x80\"", "\"\xE3\x81\""})
     EXPECT_THROW(name(bad), std::invalid_argument) << bad;
 }
 
