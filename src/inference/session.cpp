@@ -87,8 +87,9 @@ Session::Session(const model::ModelConfig& config, model::NamedTensors weights, 
   table_ = {table_.cos.to(options.device), table_.sin.to(options.device)};
 }
 
-/// projections [N, (H + 2 K) D] -> what the heads attend to, [N, H D]. Keys and values go where they stay.
-Tensor Session::attend(const Layer& layer, const Tensor& projections) const {
+/// projections [N, (H + 2 K) D] -> what the heads attend to, [N, H D], or [1, H D] of the last row alone. Keys and
+/// values go where they stay.
+Tensor Session::attend(const Layer& layer, const Tensor& projections, bool last_row_only) const {
   const int64_t rows = projections.size(0);
   const int64_t kv = config_.num_key_value_heads;
   const int64_t group = config_.num_attention_heads / kv;
@@ -100,10 +101,9 @@ Tensor Session::attend(const Layer& layer, const Tensor& projections) const {
   layer.values.narrow(2, length_, rows).copy_(heads.narrow(1, kv * group + kv, kv));
   const Tensor keys = layer.keys.narrow(2, 0, length_ + rows);
   const Tensor values = layer.values.narrow(2, 0, length_ + rows);
-  if (rows > 1) {  // a whole prompt: there is nothing before it
-    return dense_attention(query, keys, values).transpose(1, 2).reshape({rows, kv * group * config_.head_dim});
-  }
-  return ops::token_attention(query, keys, values);
+  if (rows == 1 || last_row_only) return ops::token_attention(query.narrow(2, rows - 1, 1), keys, values);
+  // A whole prompt: there is nothing before it.
+  return dense_attention(query, keys, values).transpose(1, 2).reshape({rows, kv * group * config_.head_dim});
 }
 
 Tensor Session::feed_forward(const Layer& layer, const Tensor& rows) const {
@@ -131,15 +131,17 @@ Tensor Session::append(const Tensor& tokens) {
   Tensor addend;                                                 // not yet added to it
   for (const Layer& layer : layers_) {
     const ops::Normalized before = ops::rms_norm(sum, addend, layer.input_norm, config_.rms_norm_eps);
-    const Tensor attended = attend(layer, product(before.normal, layer.projection));
+    // Of the last layer only the last row is asked for, beside the keys and values of all.
+    const bool is_last = &layer == &layers_.back();
+    const Tensor attended = attend(layer, product(before.normal, layer.projection), is_last);
+    const Tensor residual = is_last ? before.sum.narrow(0, rows - 1, 1) : before.sum;
     const ops::Normalized after =
-        ops::rms_norm(before.sum, product(attended, layer.output), layer.post_norm, config_.rms_norm_eps);
+        ops::rms_norm(residual, product(attended, layer.output), layer.post_norm, config_.rms_norm_eps);
     sum = after.sum;
     addend = feed_forward(layer, after.normal);
   }
   length_ += rows;
-  const auto last = [&](const Tensor& all) { return all.narrow(0, rows - 1, 1); };
-  const Tensor normal = ops::rms_norm(last(sum), last(addend), norm_, config_.rms_norm_eps).normal;
+  const Tensor normal = ops::rms_norm(sum, addend, norm_, config_.rms_norm_eps).normal;
   return product(normal, output_).view({-1}).to(torch::kFloat);
 }
 

@@ -50,7 +50,7 @@ class Session {
     torch::Tensor keys;        // [1, K, capacity, D], rotated
     torch::Tensor values;      // [1, K, capacity, D]
   };
-  torch::Tensor attend(const Layer& layer, const torch::Tensor& projections) const;
+  torch::Tensor attend(const Layer& layer, const torch::Tensor& projections, bool last_row_only) const;
   torch::Tensor feed_forward(const Layer& layer, const torch::Tensor& rows) const;
 
   model::ModelConfig config_;

@@ -122,7 +122,7 @@ TEST(Session, GivesTheLogitsOfTheWholePrefix) {
 TEST(Session, LongPromptsAreFedForwardInPieces) {
   torch::manual_seed(11);
   ModelConfig config = small_config();
-  config.num_hidden_layers = 1;
+  config.num_hidden_layers = 2;
   Decoder decoder(config);
   const torch::NoGradGuard no_grad;
   const auto tokens = random_tokens(9001);

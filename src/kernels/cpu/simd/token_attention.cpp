@@ -60,7 +60,8 @@ inline void weighted_sum(const T* rows, int64_t stride, int64_t count, const flo
   for (; i + 4 <= count; i += 4) {
     const T *a = rows + i * stride, *b = a + stride, *c = b + stride, *e = c + stride;
     const float wa = weights[i], wb = weights[i + 1], wc = weights[i + 2], we = weights[i + 3];
-    for (int64_t d = 0; d < dim; ++d) out[d] += (wa * load(a[d]) + wb * load(b[d])) + (wc * load(c[d]) + we * load(e[d]));
+    for (int64_t d = 0; d < dim; ++d)
+      out[d] += (wa * load(a[d]) + wb * load(b[d])) + (wc * load(c[d]) + we * load(e[d]));
   }
   for (; i < count; ++i) {
     for (int64_t d = 0; d < dim; ++d) out[d] += weights[i] * load(rows[i * stride + d]);
