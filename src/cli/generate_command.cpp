@@ -63,9 +63,11 @@ void warn_of_length(int64_t length, int64_t trained) {
 
 void generate_text(GenerateArguments& arguments) {
   check_folder_of("--json", arguments.json);
+  inference::check(arguments.options);
   const train::ComputePlan plan = choose_compute(arguments.compute);
   train::StoredModel stored = train::read_stored_model(arguments.run);
   const Prompt prompt = read_prompt(arguments.prompt, stored.config, stored.carried);
+  inference::expect_tokens(prompt.tokens, stored.config.model.vocab_size);
   inference::GenerateOptions& options = arguments.options;
   constexpr int64_t kBytes = 256;
   if (prompt.text) options.num_choices = kBytes;

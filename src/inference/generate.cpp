@@ -15,6 +15,13 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 }  // namespace
 
+void check(const GenerateOptions& options) {
+  if (options.max_new_tokens < 0) {
+    throw std::invalid_argument("max_new_tokens must be at least 0; got " + std::to_string(options.max_new_tokens));
+  }
+  check(options.sampling);
+}
+
 void expect_tokens(const std::vector<int64_t>& tokens, int64_t vocab_size) {
   if (tokens.empty()) throw std::invalid_argument("expected a prompt of at least one token; got none");
   const auto wrong =
@@ -27,8 +34,8 @@ void expect_tokens(const std::vector<int64_t>& tokens, int64_t vocab_size) {
 
 Generated generate(Session& session, const std::vector<int64_t>& prompt, const GenerateOptions& options,
                    const std::function<void(int64_t)>& on_token) {
+  check(options);
   expect_tokens(prompt, session.vocab_size());
-  if (options.max_new_tokens < 0) throw std::invalid_argument("generate: max_new_tokens must be at least 0");
   Sampler sample(options.sampling);
   Generated result;
   torch::Tensor next = torch::tensor(prompt, torch::kInt64);

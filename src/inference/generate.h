@@ -35,6 +35,9 @@ Generated generate(Session& session, const std::vector<int64_t>& prompt, const G
 /// The same for a model whose tokens are bytes, on the device that it is on, in float32. Returns the new bytes.
 std::string generate_text(const model::Decoder& decoder, const std::string& prompt, GenerateOptions options);
 
+/// Throws std::invalid_argument on options out of range.
+void check(const GenerateOptions& options);
+
 /// Throws std::invalid_argument where there is no token, or one that is not in a vocabulary of that size.
 void expect_tokens(const std::vector<int64_t>& tokens, int64_t vocab_size);
 

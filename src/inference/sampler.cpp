@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 #include <stdexcept>
 
 namespace lighthouse::inference {
@@ -14,17 +15,27 @@ constexpr int64_t kSortedFirst = 1024;
 
 int64_t likeliest(const torch::Tensor& logits) {
   const auto [value, token] = logits.max(0);
-  if (!std::isfinite(value.item<float>())) throw std::runtime_error("generate: the model's logits are not finite");
+  if (!std::isfinite(value.item<float>())) throw std::runtime_error("the model's logits are not finite");
   return token.item<int64_t>();
 }
 
 }  // namespace
 
-Sampler::Sampler(const SamplingOptions& options) : options_(options), random_(options.seed) {
-  if (!(options.temperature >= 0)) throw std::invalid_argument("generate: temperature must be at least 0");
-  if (!(options.top_p > 0 && options.top_p <= 1))
-    throw std::invalid_argument("generate: top_p must be above 0, at most 1");
+void check(const SamplingOptions& options) {
+  const auto text = [](double value) {
+    std::ostringstream out;
+    out << value;
+    return out.str();
+  };
+  if (!(options.temperature >= 0)) {
+    throw std::invalid_argument("temperature must be at least 0; got " + text(options.temperature));
+  }
+  if (!(options.top_p > 0 && options.top_p <= 1)) {
+    throw std::invalid_argument("top_p must be above 0, at most 1; got " + text(options.top_p));
+  }
 }
+
+Sampler::Sampler(const SamplingOptions& options) : options_(options), random_(options.seed) { check(options); }
 
 int64_t Sampler::operator()(const torch::Tensor& logits) {
   if (options_.temperature == 0) return likeliest(logits);
@@ -39,7 +50,7 @@ int64_t Sampler::operator()(const torch::Tensor& logits) {
     const bool all_kept = count == logits.size(0) || before[-1].item<double>() >= options_.top_p;
     if (!all_kept) continue;
     const double total = kept[-1].item<double>();
-    if (!(total > 0)) throw std::runtime_error("generate: the model's logits are not finite");
+    if (!(total > 0)) throw std::runtime_error("the model's logits are not finite");
     const int64_t place = (kept <= draw * total).sum().item<int64_t>();
     return order[std::min(place, count - 1)].item<int64_t>();
   }

@@ -14,6 +14,9 @@ struct SamplingOptions {
   uint64_t seed = 0;
 };
 
+/// Throws std::invalid_argument on options out of range.
+void check(const SamplingOptions& options);
+
 /// Works where the logits are; one number goes to the host.
 class Sampler {
  public:

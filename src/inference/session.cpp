@@ -58,10 +58,9 @@ class Weights {
 Session::Session(const model::ModelConfig& config, model::NamedTensors weights, const SessionOptions& options)
     : config_(config), capacity_(options.capacity) {
   if (options.capacity < 1) {
-    throw std::invalid_argument("generate: expected room for at least one token; got " +
-                                std::to_string(options.capacity));
+    throw std::invalid_argument("expected room for at least one token; got " + std::to_string(options.capacity));
   }
-  model::expect_parameters(weights, config, "generate: a set of weights");
+  model::expect_parameters(weights, config, "a set of weights");
   const torch::NoGradGuard no_grad;
   Weights source(std::move(weights), options);
   embedding_ = source.matrix("model.embed_tokens.weight");
@@ -120,10 +119,10 @@ Tensor Session::feed_forward(const Layer& layer, const Tensor& rows) const {
 Tensor Session::append(const Tensor& tokens) {
   const int64_t rows = tokens.size(0);
   if (length_ > 0 && rows != 1) {
-    throw std::invalid_argument("generate: expected one token after the first ones; got " + std::to_string(rows));
+    throw std::invalid_argument("expected one token after the first ones; got " + std::to_string(rows));
   }
   if (rows < 1 || length_ + rows > capacity_) {
-    throw std::invalid_argument("generate: expected 1 to " + std::to_string(capacity_ - length_) +
+    throw std::invalid_argument("expected 1 to " + std::to_string(capacity_ - length_) +
                                 " tokens, as many as there is room for; got " + std::to_string(rows));
   }
   const torch::NoGradGuard no_grad;
