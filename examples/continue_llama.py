@@ -3,8 +3,8 @@
     ./run python examples/continue_llama.py --out runs/continue                        some minutes on 2 cores
     ./run python examples/continue_llama.py --out runs/continue --lm-eval PROGRAM      then lm-eval on the result
 
-1. `lighthouse train` makes a small Llama with grouped-query attention on bytes, and `export` writes it as Hugging Face's: any other
-   Llama's folder could take its place (--model FOLDER).
+1. `lighthouse train` makes a small Llama with grouped-query attention on bytes, and `export` writes it as Hugging Face's. Another
+   Llama of bytes could take its place (--model FOLDER); for one with a tokenizer, `lighthouse tokenize` makes the data.
 2. `import` reads that folder, and `train --init` goes on from it at four times the context: a Lighthouse stage, a dense one.
 3. `export` writes the result. transformers, without anything of ours, loads it, writes text with it and takes its loss at both lengths.
 4. lm-eval (pip install "lm-eval[hf]") scores it on held-out files, by a task of local text that this script writes.
@@ -18,7 +18,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 STDLIB = pathlib.Path(sysconfig.get_paths()["stdlib"])
@@ -27,12 +26,7 @@ CONFIG = """
 seed = 1
 output_dir = "{out}"
 [model]
-hidden_size = 128
-intermediate_size = 384
-num_hidden_layers = 4
-num_attention_heads = 4
-num_key_value_heads = 2
-full_attention_layers = [0, 1]
+{model}
 [attention]
 top_k = {top_k}
 causal_selection = true
@@ -50,6 +44,11 @@ warmup_steps = 10
 batch_size = {batch_size}
 validation_sequences = 8
 """
+SHORT_MODEL = """hidden_size = 128
+intermediate_size = 384
+num_hidden_layers = 4
+num_attention_heads = 4
+num_key_value_heads = 2"""
 LONG = '[[stages]]\nattention = "lighthouse"\nsteps = {lighthouse}\n[[stages]]\nattention = "dense"\nsteps = {dense}\n'
 
 SERVE = """
@@ -93,25 +92,11 @@ def lighthouse(*arguments: object) -> None:
 
 
 def make_short_model(out: pathlib.Path, steps: int, context: int) -> pathlib.Path:
-    config = CONFIG.format(out=out / "short", top_k=64, context=context, data=STDLIB, learning_rate=3e-3, batch_size=4)
+    config = CONFIG.format(out=out / "short", model=SHORT_MODEL, top_k=64, context=context, data=STDLIB, learning_rate=3e-3, batch_size=4)
     (out / "short.toml").write_text(config + f'[[stages]]\nattention = "dense"\nsteps = {steps}\n')
     lighthouse("train", out / "short.toml", "--overwrite")
     lighthouse("export", out / "short", "--to", "hf", out / "short-hf", "--overwrite")
     return out / "short-hf"
-
-
-def model_section(config: pathlib.Path) -> list[str]:
-    """The imported model's own section, as overrides: a model from elsewhere has other sizes."""
-    with open(config, "rb") as file:
-        model = tomllib.load(file)["model"]
-    model.pop("full_attention_layers", None)  # ours to choose
-
-    def value(x: object) -> str:
-        if isinstance(x, dict):
-            return "{" + ", ".join(f"{key} = {value(item)}" for key, item in x.items()) + "}"
-        return json.dumps(x)
-
-    return [f"--set=model.{key}={value(x)}" for key, x in model.items()]
 
 
 def evaluate(out: pathlib.Path, program: str) -> None:
@@ -129,7 +114,7 @@ def evaluate(out: pathlib.Path, program: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True, help="the folder to work in")
-    parser.add_argument("--model", type=pathlib.Path, help="a Llama's folder in Hugging Face's format, in place of step 1")
+    parser.add_argument("--model", type=pathlib.Path, help="the folder of a Llama of bytes in Hugging Face's format, in place of step 1")
     parser.add_argument("--steps", type=int, default=200, help="of step 1")
     parser.add_argument("--lighthouse", type=int, default=60, help="steps at the longer context with Lighthouse")
     parser.add_argument("--dense", type=int, default=20, help="dense steps after them")
@@ -142,9 +127,11 @@ def main() -> None:
     source = arguments.model.resolve() if arguments.model else make_short_model(out, arguments.steps, context // 4)
     shutil.rmtree(out / "imported", ignore_errors=True)
     lighthouse("import", source, "--out", out / "imported")
-    config = CONFIG.format(out=out / "long", top_k=context // 64, context=context, data=STDLIB, learning_rate=1e-3, batch_size=1)
+    # The model's sizes are the imported one's; which layers stay dense is ours to say.
+    dense = "full_attention_layers = [0, 1]"
+    config = CONFIG.format(out=out / "long", model=dense, top_k=context // 64, context=context, data=STDLIB, learning_rate=1e-3, batch_size=1)
     (out / "long.toml").write_text(config + LONG.format(lighthouse=arguments.lighthouse, dense=arguments.dense))
-    lighthouse("train", out / "long.toml", "--overwrite", "--init", out / "imported", *model_section(out / "imported" / "config.toml"))
+    lighthouse("train", out / "long.toml", "--overwrite", "--init", out / "imported")
     lighthouse("export", out / "long", "--to", "hf", out / "long-hf", "--overwrite")
     for folder in (source, out / "long-hf"):
         call(sys.executable, "-c", SERVE, folder, STDLIB / "idlelib" / "editor.py", context)
