@@ -1,6 +1,6 @@
 """Greedy generation on the CPU: `lighthouse generate` beside transformers' generate(), the same weights, float32, a key/value cache.
 
-    ./run python bench/generate.py [--shapes 0.9M 27M 124M] [--prompt 512] [--new 64] [--model FOLDER]
+    ./run python bench/generate.py [--shapes 0.9M 34M 132M] [--prompt 512] [--new 64] [--model FOLDER]
 
 Both run in turns, with the same number of threads, and must give the same tokens. The prompt's time ends with the first new token;
 the others are counted apart. Models are made here, of random weights; --model takes a folder in Hugging Face's format instead. Rates
@@ -21,8 +21,8 @@ import transformers
 
 PROGRAM = Path(__file__).resolve().parents[1] / "build" / "release" / "bin" / "lighthouse"
 # Vocabulary, width, feed-forward, layers, heads, key/value heads.
-SHAPES = {"0.9M": (256, 128, 384, 4, 4, 2), "27M": (8192, 512, 1536, 8, 8, 4), "124M": (32000, 768, 2304, 12, 12, 4),
-          "420M": (32000, 1280, 3840, 20, 20, 4)}  # fmt: skip
+SHAPES = {"0.9M": (256, 128, 384, 4, 4, 2), "34M": (8192, 512, 1536, 8, 8, 4), "132M": (32000, 768, 2304, 12, 12, 4),
+          "456M": (32000, 1280, 3840, 20, 20, 4)}  # fmt: skip
 
 
 class Clock:
@@ -85,7 +85,7 @@ def measure(folder: Path, name: str, arguments: argparse.Namespace, work: Path) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["0.9M", "27M", "124M"])
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=["0.9M", "34M", "132M"])
     parser.add_argument("--model", type=Path, nargs="+", default=[], help="folders in Hugging Face's format, in place of the shapes")
     parser.add_argument("--prompt", type=int, default=512, help="tokens")
     parser.add_argument("--new", type=int, default=64, help="tokens to generate")
