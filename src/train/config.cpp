@@ -162,8 +162,8 @@ class Section {
   }
 
   int64_t integer_of(const char* key, const toml::node& node, int64_t least, int64_t most) const {
-    const auto value = node.value<int64_t>();
-    if (!node.is_integer() || *value < least || *value > most) {
+    const auto value = node.value_exact<int64_t>();  // value() casts what does not fit
+    if (!value || *value < least || *value > most) {
       std::string expected = "a whole number of at least " + std::to_string(least);
       if (most < std::numeric_limits<int64_t>::max()) expected += " and at most " + std::to_string(most);
       fail_value(key, expected, node);
@@ -240,7 +240,7 @@ void read_model(Section section, const model::ModelConfig* other, model::ModelCo
   if (other == nullptr) c.num_key_value_heads = c.num_attention_heads;
   section.integer("num_key_value_heads", c.num_key_value_heads, 1);
   if (other == nullptr) c.head_dim = std::max<int64_t>(1, c.hidden_size / c.num_attention_heads);
-  section.integer("head_dim", c.head_dim, 2);
+  section.integer("head_dim", c.head_dim, 1);
   section.number("rope_theta", c.rope_theta, 1.0);
   if (auto scaling = section.table("rope_scaling")) {
     model::RopeScaling s;
