@@ -9,6 +9,7 @@ attention(q, k, v), eager, score and select included.
 
 import argparse
 import functools
+import itertools
 import json
 import random
 import statistics
@@ -39,19 +40,28 @@ def timed(function, calls: int) -> float:
     return start.elapsed_time(end) / calls
 
 
-def interleaved(functions: dict, repeats: int, calls: int = 1, once: tuple = ()) -> dict:
-    """Medians, in turns. Several calls in a row hide what Python takes to make them, as a training step does; those of `once`
-    are long enough alone."""
+def orders(names: list[str], rounds: int) -> list:
+    """What follows dense attention finds a hotter card and a lower clock: none shall always be the one. Every order comes equally
+    often where there are few and the rounds are a multiple of their number."""
+    draw = random.Random(0)
+    if len(names) > 3:
+        return [draw.sample(names, len(names)) for _ in range(rounds)]
+    every = list(itertools.permutations(names))
+    draw.shuffle(every)
+    return [every[i % len(every)] for i in range(rounds)]
+
+
+def interleaved(functions: dict, repeats: int, calls: int = 1, once: tuple = ()) -> tuple[dict, dict]:
+    """Medians and all samples, in turns. Several calls in a row hide what Python takes to make them, as a training step does;
+    those of `once` are long enough alone."""
     for function in functions.values():
         function()
         function()
     times = {name: [] for name in functions}
-    order = random.Random(0)
-    for _ in range(repeats):
-        # What follows dense attention finds a hotter card and a lower clock: none shall always be the one.
-        for name in order.sample(sorted(functions), len(functions)):
+    for order in orders(sorted(functions), repeats):
+        for name in order:
             times[name].append(timed(functions[name], 1 if name in once else calls))
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: statistics.median(values) for name, values in times.items()}, times
 
 
 def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: int, stages_only: bool) -> dict:
@@ -86,14 +96,14 @@ def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: in
     if not stages_only:
         forward_calls["dense"] = without_grad(dense)
         full_calls["dense"] = both(dense, (q, k, v), grad)
-    forward = interleaved(forward_calls, repeats, calls, once=("dense",))
-    full = interleaved(full_calls, repeats, calls, once=("dense",))
+    forward, forward_samples = interleaved(forward_calls, repeats, calls, once=("dense",))
+    full, full_samples = interleaved(full_calls, repeats, calls, once=("dense",))
     forward.setdefault("dense", float("nan"))
     full.setdefault("dense", float("nan"))
     args, nd, sd = tuple(tree[2:]), q.nbytes, rows[0].nbytes
     source, target = torch.empty(nd // 2, dtype=torch.bfloat16, device="cuda").normal_(), torch.empty(nd // 2, dtype=torch.bfloat16, device="cuda")
     with torch.no_grad():
-        stages = interleaved({
+        stages, _ = interleaved({
             "copy": lambda: target.copy_(source),
             "select": lambda: lighthouse.select(q, k, causal_selection=causal, **options),
             "gather": lambda: lighthouse.gather(q, k, v, tree),
@@ -115,7 +125,8 @@ def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: in
     return dict(n=n, s=s, causal=causal, layout=layout, forward=forward, full=full, stages=stages, floors=floors,
                 forward_ratio=forward["dense"] / forward["layer"], full_ratio=full["dense"] / full["layer"],
                 forward_of_limit=(forward["inner"] + beside_forward) / forward["layer"],
-                full_of_limit=(full["inner"] + beside) / full["layer"], peak=peak)  # fmt: skip
+                full_of_limit=(full["inner"] + beside) / full["layer"], peak=peak,
+                samples=dict(forward=forward_samples, full=full_samples))  # fmt: skip
 
 
 def run_once(n: int, heads: int = 8, dim: int = 128) -> None:
@@ -131,7 +142,7 @@ def run_once(n: int, heads: int = 8, dim: int = 128) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, nargs="+", default=[16384, 32768, 65536, 98304, 131072, 262144, 524288])
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=6, help="rounds; a multiple of 6 has every order equally often (default: %(default)s)")
     parser.add_argument("--stages-only", action="store_true", help="without dense attention")
     parser.add_argument("--once", action="store_true", help="run each stage once, untimed")
     parser.add_argument("--json")
@@ -147,7 +158,7 @@ def main() -> None:
           f"{'layer':>8} {'dense':>8} {'inner':>8} {'ratio':>6} {'limit':>6} | peak GB")  # fmt: skip
     for n in arguments.n:
         for causal, layout in ((False, "bhnd"), (True, "bhnd"), (False, "bnhd"), (True, "bnhd")):
-            r = measure(n, 8, 128, causal, layout, 3 if n > 200000 else arguments.repeats, arguments.stages_only)
+            r = measure(n, 8, 128, causal, layout, arguments.repeats, arguments.stages_only)
             results.append(r)
             f, g = r["forward"], r["full"]
             print(f"{n:7d} {'causal' if causal else 'paper':>7} {layout:>6} | {f['layer']:8.3f} {f['dense']:8.2f} {f['inner']:8.3f} "

@@ -26,19 +26,16 @@ import time
 STEP_TOKENS = 32768  # of configs/quality.toml
 
 
-def stages(tokens: int, split: float, before: list[dict] | None = None) -> str:
-    """Steps for a budget: a share of Lighthouse, in equal parts where there are several kinds of it, the rest dense."""
+def stages(tokens: int, split: float, opening: float) -> str:
+    """Steps for a budget: a share of dense ones where the run opens with them, one of Lighthouse, the rest dense."""
     total = round(tokens / STEP_TOKENS)
-    kinds = before or [{}]
-    sparse = round(total * split)
-    rows = [{"attention": "lighthouse", "steps": sparse // len(kinds) + (i < sparse % len(kinds)), **kind} for i, kind in enumerate(kinds)]
-    rows = [row for row in rows if row["steps"] > 0] + [{"attention": "dense", "steps": total - sparse}]
-    tables = ["{" + ", ".join(f"{key} = {json.dumps(value)}" for key, value in row.items()) + "}" for row in rows if row["steps"]]
-    return "stages=[" + ", ".join(tables) + "]"
+    first, sparse = round(total * opening), round(total * split)
+    rows = [("dense", first), ("lighthouse", sparse), ("dense", total - first - sparse)]
+    return "stages=[" + ", ".join(f'{{attention = "{kind}", steps = {steps}}}' for kind, steps in rows if steps) + "]"
 
 
-def run(name: str, tokens: float, split: float, seed: int = 1, before: list[dict] | None = None, **settings) -> dict:
-    sets = [f"seed={seed}", stages(round(tokens), split, before)]
+def run(name: str, tokens: float, split: float, seed: int = 1, opening: float = 0, **settings) -> dict:
+    sets = [f"seed={seed}", stages(round(tokens), split, opening)]
     sets += [f"{key.replace('__', '.')}={json.dumps(value)}" for key, value in settings.items()]
     return {"name": f"{name}-{tokens / 1e6:.0f}M-s{seed}", "kind": name, "tokens": tokens, "seed": seed, "sets": sets}
 
@@ -49,33 +46,33 @@ FIRST = {"model__full_attention_layers": [0, 1, 2, 3]}  # configs/quality.toml h
 
 def budgets() -> list[dict]:
     plan = []
-    for tokens, seeds in ((65e6, (1, 2)), (130e6, (1,)), (30e6, (1,))):
+    for tokens, seeds in ((65e6, (1, 2)), (130e6, (1, 2)), (30e6, (1,))):
         for seed in seeds:
             plan += [run("dense", tokens, 0, seed), run("causal", tokens, 0.625, seed), run("paper", tokens, 0.625, seed, **PAPER)]
-            plan.append(run("dense-first", tokens, 0.625, seed, **FIRST))
+            plan += [run("dense-first", tokens, 0.625, seed, **FIRST), run("dense-first-paper", tokens, 0.625, seed, **FIRST, **PAPER)]
     return plan
 
 
 def recipes() -> list[dict]:
-    tokens = 65e6
+    """What a recipe may change, one thing at a time, at the budget where every run is through the fall (docs/TRAINING.md)."""
+    tokens = 130e6
+    both = {**FIRST, **PAPER}
     return [
-        run("dense-first-paper", tokens, 0.625, **FIRST, **PAPER),
-        run("dense-first-paper", tokens, 0.625, 2, **FIRST, **PAPER),
-        run("dense-first-paper", 130e6, 0.625, **FIRST, **PAPER),
-        run("dense-first-paper-split-80", tokens, 0.8, **FIRST, **PAPER),
-        run("dense-first-split-80", tokens, 0.8, **FIRST),
-        run("dense-first-2", tokens, 0.625, model__full_attention_layers=[0, 1]),
-        run("dense-first-k512", tokens, 0.625, **FIRST, attention__top_k=512),
-        run("dense-first-k128", tokens, 0.625, **FIRST, attention__top_k=128),
-        run("alternate", tokens, 0.625, model__full_attention_layers=[0, 2, 4, 6]),
-        run("dense-first-L2", tokens, 0.625, **FIRST, attention__num_levels=2),
-        run("dense-first-L4", tokens, 0.625, **FIRST, attention__num_levels=4),
-        run("dense-first-p8", tokens, 0.625, **FIRST, attention__num_levels=2, attention__pooling_factor=8),
-        run("dense-first-split-50", tokens, 0.5, **FIRST),
-        run("dense-first-split-90", tokens, 0.9, **FIRST),
-        run("dense-last", tokens, 0.625, model__full_attention_layers=[4, 5, 6, 7]),
-        run("dense-first-linear", tokens, 0.625, **FIRST, schedule__kind="linear"),
+        run("dense-first-paper-open-20", tokens, 0.55, opening=0.2, **both),
+        run("dense-first-paper-split-80", tokens, 0.8, **both),
+        run("dense-first-paper-k128", tokens, 0.625, **both, attention__top_k=128),
+        run("dense-first-paper-k512", tokens, 0.625, **both, attention__top_k=512),
+        run("dense-first-paper-L2", tokens, 0.625, **both, attention__num_levels=2),
+        run("dense-first-paper-L4", tokens, 0.625, **both, attention__num_levels=4),
+        run("dense-first-paper-p8", tokens, 0.625, **both, attention__num_levels=2, attention__pooling_factor=8),
+        run("dense-first-paper-linear", tokens, 0.625, **both, schedule__kind="linear"),
         run("dense-linear", tokens, 0, schedule__kind="linear"),
+        run("dense-first-paper-split-50", tokens, 0.5, **both),
+        run("dense-first-2-paper", tokens, 0.625, **PAPER, model__full_attention_layers=[0, 1]),
+        run("dense-first-open-20", tokens, 0.55, opening=0.2, **FIRST),
+        run("alternate-paper", tokens, 0.625, **PAPER, model__full_attention_layers=[0, 2, 4, 6]),
+        run("dense-last-paper", tokens, 0.625, **PAPER, model__full_attention_layers=[4, 5, 6, 7]),
+        run("dense-first-k512", tokens, 0.625, **FIRST, attention__top_k=512),
     ]
 
 
@@ -85,9 +82,14 @@ def long() -> list[dict]:
     settings = {"data__context_length": context, "training__batch_size": STEP_TOKENS // context, "attention__top_k": context // 32}
     # The default of 16 sequences would be half a million tokens per validation, under quadratic attention.
     settings["training__validation_sequences"] = 16 * 8192 // context
+    wide = {**settings, "attention__top_k": context // 16}
     return [
+        run("dense-32k", 130e6, 0, **settings),
+        run("dense-first-paper-32k", 130e6, 0.625, **settings, **FIRST, **PAPER),
+        run("dense-first-32k", 130e6, 0.625, **settings, **FIRST),
         run("dense-32k", 65e6, 0, **settings),
         run("dense-first-32k", 65e6, 0.625, **settings, **FIRST),
+        run("dense-first-k2048-32k", 65e6, 0.625, **wide, **FIRST),
         run("dense-first-split-80-32k", 65e6, 0.8, **settings, **FIRST),
         run("dense-32k", 45e6, 0, **settings),
         run("dense-first-2-split-80-32k", 65e6, 0.8, **settings, model__full_attention_layers=[0, 1]),
@@ -130,7 +132,7 @@ def add_result(path: pathlib.Path, item: dict) -> None:
     with open(path.with_name(path.name + ".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         results = read_results(path)
-        results["runs"][item["name"]] = item
+        results["runs"][item["name"]] = {**item, "commit": os.environ.get("LIGHTHOUSE_COMMIT", "unknown")}
         write_results(path, results)
 
 
