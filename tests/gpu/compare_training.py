@@ -6,6 +6,7 @@ deterministic run that is killed and resumed.
 
 import json
 import pathlib
+import random
 import subprocess
 import sys
 
@@ -25,8 +26,7 @@ pooling_factor = 4
 top_k = 32
 causal_selection = true
 [data]
-paths = ["src"]
-include = ["*.cpp", "*.h"]
+paths = ["TEXT"]
 context_length = 1024
 [optimizer]
 learning_rate = 3e-3
@@ -46,6 +46,14 @@ steps = 20
 """
 
 
+def text() -> str:
+    """The same on every machine and at every commit: some words often, some rarely."""
+    draw = random.Random(0)
+    words = ["".join(draw.choices("abcdefghiklmnoprstuvw", k=draw.randint(2, 8))) for _ in range(300)]
+    weights = [1 / (rank + 3) for rank in range(len(words))]
+    return "\n".join(" ".join(draw.choices(words, weights, k=12)) for _ in range(12000))
+
+
 def losses(folder: pathlib.Path) -> list[float]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [line["loss"] for line in lines if line["kind"] == "step"]
@@ -55,7 +63,8 @@ class Runs:
     def __init__(self, program: str, out: pathlib.Path):
         self.program, self.out, self.results = program, out, {}
         out.mkdir(parents=True, exist_ok=True)
-        (out / "config.toml").write_text(CONFIG)
+        (out / "text.txt").write_text(text())
+        (out / "config.toml").write_text(CONFIG.replace("TEXT", str(out / "text.txt")))
 
     def command(self, name: str, settings: dict, *more: str) -> list[str]:
         sets = [f"--set=training.{key}={json.dumps(value)}" for key, value in settings.items()]
@@ -97,7 +106,10 @@ def main() -> None:
         print(f"{name:<15}" + "".join(f"{values[step - 1]:9.4f}" for step in (1, 10, 30, 50)))
     checks.append(("float32, first 10 losses within 2e-3 of the processor's", furthest(cpu, wide, 10) < 2e-3))
     checks.append(("bfloat16, first 10 losses within 3e-2 of the processor's", furthest(cpu, narrow, 10) < 3e-2))
-    checks.append(("bfloat16, last loss within 0.15 of the processor's", abs(cpu[-1] - narrow[-1]) < 0.15))
+    # Not one step's loss: two processors' float32 was seen to differ by 0.29 at a single step, and to agree before and after it.
+    apart = abs(sum(cpu[-10:]) - sum(narrow[-10:])) / 10
+    print(f"mean of the last 10 losses: bfloat16 is {apart:.4f} from the processor's float32")
+    checks.append(("bfloat16, mean of the last 10 losses within 0.1 of the processor's", apart < 0.1))
     deterministic = {"device": "cuda", "deterministic": True}
     first = runs.run("deterministic-1", deterministic)
     checks.append(("deterministic: 50 identical losses", len(first) == 50 and runs.run("deterministic-2", deterministic) == first))
