@@ -1,6 +1,6 @@
 #include "analysis/copy_task.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <numeric>
 #include <stdexcept>

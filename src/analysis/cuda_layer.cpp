@@ -2,7 +2,8 @@
 
 #include <ATen/ops/_scaled_dot_product_flash_attention.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 namespace lighthouse::analysis {
 

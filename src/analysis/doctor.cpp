@@ -1,6 +1,7 @@
 #include "analysis/doctor.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 #include <torch/version.h>
 
 #include <chrono>

@@ -1,6 +1,6 @@
 #include "analysis/position_loss.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <stdexcept>
 #include <string>

@@ -1,6 +1,7 @@
 #include "cli/compute_options.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <CLI/CLI.hpp>
 #include <stdexcept>

@@ -1,6 +1,6 @@
 #include "model/products.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace lighthouse::model {
 

@@ -1,7 +1,8 @@
 #include "model/safetensors.h"
 
 #include <torch/nn/module.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <array>

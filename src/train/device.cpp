@@ -1,6 +1,7 @@
 #include "train/device.h"
 
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/types.h>
 
 #include <cstdlib>
 #include <stdexcept>

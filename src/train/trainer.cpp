@@ -2,7 +2,8 @@
 
 #include <ATen/DeviceAccelerator.h>
 #include <c10/core/Event.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <chrono>

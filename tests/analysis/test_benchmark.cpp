@@ -1,5 +1,5 @@
 // The benchmark: plans, figures, memory, and what is written of them.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>

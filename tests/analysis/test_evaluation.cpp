@@ -1,5 +1,6 @@
 // Evaluation: intervals against known values, prompts where they should be, models rigged to be right or to guess.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,8 @@
 // Selection maps: levels per token against the entries, what the sizes fix, overlaps against simulation.
 #include "analysis/selection_map.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <numeric>

@@ -1,6 +1,6 @@
 // The safetensors reader: any bytes are a file or a runtime_error, and what was read is written and read again the
 // same.
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <unistd.h>
 
 #include <filesystem>

@@ -1,6 +1,8 @@
 // A training pass written out by hand against autograd over plain operators: loss and every gradient, whatever is
 // computed again, dense and Lighthouse; and the loss in chunks against whole logits.
-#include <torch/torch.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "lighthouse/attention.h"
 #include "lighthouse/rotary.h"

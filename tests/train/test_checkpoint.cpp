@@ -1,5 +1,6 @@
 // Interrupted runs go on as if nothing had happened, and refuse what they cannot go on from.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <sstream>
 

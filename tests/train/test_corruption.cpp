@@ -1,6 +1,6 @@
 // Damaged files: 200 random mutations each of a checkpoint, a plain safetensors file, a token file and a configuration.
 // Each must end in an error that names the file, or in a run that is right.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,6 @@
 // Generation: the cache against whole prefixes, sampling, ends.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <random>

@@ -1,5 +1,5 @@
 // Runs that start from another model's weights: which configurations may, and what they take from it.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "io/atomic_file.h"
 #include "tiny_run.h"

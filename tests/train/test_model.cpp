@@ -1,5 +1,6 @@
 // The decoder: its arithmetic against plain formulas, causality, switching attention, caches.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <map>

@@ -1,5 +1,6 @@
 // The safetensors writer and its strict reader.
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include <cstring>
 
