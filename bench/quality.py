@@ -16,6 +16,7 @@ under dense attention, with 95% intervals.
 
 import argparse
 import fcntl
+import itertools
 import json
 import os
 import pathlib
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import time
 
-STEP_TOKENS = 32768  # of configs/quality.toml
+STEP_TOKENS, CONTEXT = 32768, 8192  # of configs/quality.toml
 
 
 def stages(tokens: int, split: float, opening: float) -> str:
@@ -81,15 +82,16 @@ def long() -> list[dict]:
     context = 32768
     settings = {"data__context_length": context, "training__batch_size": STEP_TOKENS // context, "attention__top_k": context // 32}
     # The default of 16 sequences would be half a million tokens per validation, under quadratic attention.
-    settings["training__validation_sequences"] = 16 * 8192 // context
-    wide = {**settings, "attention__top_k": context // 16}
+    settings["training__validation_sequences"] = 16 * CONTEXT // context
     return [
-        run("dense-32k", 130e6, 0, **settings),
+        run("dense-first-k512-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST),
+        run("dense-first-k2048-32k", 65e6, 0.625, **{**settings, "attention__top_k": 2048}, **FIRST),
+        run("dense-first-L2-32k", 65e6, 0.625, **settings, **FIRST, attention__num_levels=2),
         run("dense-first-paper-32k", 130e6, 0.625, **settings, **FIRST, **PAPER),
+        run("dense-32k", 130e6, 0, **settings),
         run("dense-first-32k", 130e6, 0.625, **settings, **FIRST),
         run("dense-32k", 65e6, 0, **settings),
         run("dense-first-32k", 65e6, 0.625, **settings, **FIRST),
-        run("dense-first-k2048-32k", 65e6, 0.625, **wide, **FIRST),
         run("dense-first-split-80-32k", 65e6, 0.8, **settings, **FIRST),
         run("dense-32k", 45e6, 0, **settings),
         run("dense-first-2-split-80-32k", 65e6, 0.8, **settings, model__full_attention_layers=[0, 1]),
@@ -221,10 +223,18 @@ def row_of(item: dict) -> list[str]:
     return [*row, f"{item['validations'][-1]['dense_loss']:.4f}", f"{item['seconds']:.0f}", speeds, score_text(item, "copy"), score_text(item, "retrieval")]
 
 
+def context_of(item: dict) -> int:
+    lengths = [text.split("=")[1] for text in item["sets"] if text.startswith("data.context_length=")]
+    return int(lengths[0]) if lengths else CONTEXT
+
+
 def report(results: dict) -> None:
-    print("| " + " | ".join(HEADER) + " |\n|---|" + "---:|" * (len(HEADER) - 1))
-    for item in results["runs"].values():
-        print("| " + " | ".join(row_of(item)) + " |")
+    items = sorted(results["runs"].values(), key=lambda item: (context_of(item), item["tokens"], item["seed"]))
+    for context, group in itertools.groupby(items, context_of):
+        print(f"At {context:,} tokens of context:\n\n| " + " | ".join(HEADER) + " |\n|---|" + "---:|" * (len(HEADER) - 1))
+        for item in group:
+            print("| " + " | ".join(row_of(item)) + " |")
+        print()
 
 
 def main() -> None:

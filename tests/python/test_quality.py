@@ -27,23 +27,20 @@ def steps_of(item: dict) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "tokens, split, before, expected",
+    "tokens, split, opening, expected",
     [
-        (65e6, 0.625, None, [1240, 744]),
-        (65e6, 0, None, [1984]),  # a stage of no steps is left out
-        (10 * 32768, 1, None, [10]),
-        (11 * 32768, 0.625, [{"name": "a"}, {"name": "b"}], [4, 3, 4]),  # the remainder goes to the first
+        (65e6, 0.625, 0, [("lighthouse", 1240), ("dense", 744)]),
+        (65e6, 0, 0, [("dense", 1984)]),  # a stage of no steps is left out
+        (10 * 32768, 1, 0, [("lighthouse", 10)]),
+        (20 * 32768, 0.55, 0.2, [("dense", 4), ("lighthouse", 11), ("dense", 5)]),
     ],
 )
-def test_steps_of_stages(tokens, split, before, expected):
-    item = quality.run("x", tokens, split, before=before)
-    assert steps_of(item) == expected
-    assert sum(expected) == round(tokens / quality.STEP_TOKENS)
-
-
-def test_stages_keep_their_settings():
-    text = quality.stages(8 * 32768, 0.5, [{"name": "k256", "top_k": 256}])
-    assert text == 'stages=[{attention = "lighthouse", steps = 4, name = "k256", top_k = 256}, {attention = "dense", steps = 4}]'
+def test_steps_of_stages(tokens, split, opening, expected):
+    item = quality.run("x", tokens, split, opening=opening)
+    (text,) = [text for text in item["sets"] if text.startswith("stages=")]
+    assert re.findall(r'attention = "(\w+)"', text) == [kind for kind, _ in expected]
+    assert steps_of(item) == [steps for _, steps in expected]
+    assert sum(steps_of(item)) == round(tokens / quality.STEP_TOKENS)
 
 
 @pytest.mark.parametrize("plan", quality.PLANS)
@@ -107,6 +104,15 @@ def test_row_of_a_dense_run():
     assert quality.row_of(item) == ["dense", "7M", "1", "–", "–", "–", "–", "1.2000", "9", "50k", "–", "–"]
     item["evaluation"] = {"copy": {"score": 0.5, "interval": [0.41, 0.59]}}
     assert quality.row_of(item)[-2:] == ["0.50 (0.41–0.59)", "–"]
+
+
+def test_report_groups_by_context(capsys):
+    end = {"step": 7, "tokens": 70, "seconds": 9.0, "stage": "dense", "stage_end": True, "dense_loss": 1.2}
+    run = {"validations": [end], "tokens_per_second": {"dense": 5e4}, "seconds": 9.0}
+    items = [quality.run("b", 9e6, 0, data__context_length=32768), quality.run("a", 7e6, 0, 2), quality.run("a", 7e6, 0)]
+    quality.report({"runs": {item["name"]: item | run for item in items}})
+    lines = [line for line in capsys.readouterr().out.splitlines() if line[:3] in ("At ", "| a", "| b")]
+    assert [line[:14] for line in lines] == ["At 8,192 token", "| a | 7M | 1 |", "| a | 7M | 2 |", "At 32,768 toke", "| b | 9M | 1 |"]
 
 
 def test_curves(tmp_path):
