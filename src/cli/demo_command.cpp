@@ -166,7 +166,7 @@ std::string sample_text(train::Trainer& trainer) {
   const std::string prompt = "def main(";
   inference::GenerateOptions options;
   options.max_new_tokens = 300;
-  options.sampling.temperature = 0.6;
+  options.sampling.temperature = 0.8;  // lower, a model this small repeats spaces
   return prompt + inference::generate_text(trainer.decoder(), prompt, options);
 }
 
