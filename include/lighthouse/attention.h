@@ -3,8 +3,9 @@
 //   attention = select -> gather -> inner attention (any causal kernel) -> scatter
 //
 // Shapes: B batch, H query heads, K key/value heads (K divides H), N tokens, D head dimension, S retained entries.
-// Dtypes: float32, bfloat16 and float64; float16 too on CUDA. Any strides; the last dimension is made contiguous if it
-// is not. Errors: c10::Error (Python: ValueError or TypeError) naming what was expected and what came.
+// Dtypes: float32, bfloat16 and float64; float16 too on CUDA, where attention() has no float64. Any strides; the last
+// dimension is made contiguous if it is not. Errors: c10::Error (Python: ValueError or TypeError) naming what was
+// expected and what came.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -16,7 +16,7 @@ namespace lighthouse {
 struct Rotated {
   at::Tensor query;
   at::Tensor key;
-  WindowScores scores;  ///< Of the rotated vectors as they are stored: what select() would find in them.
+  WindowScores scores;  ///< Of the rotated vectors as they are stored, as select() would score them.
 };
 
 /// Rotates by the angles whose cosines and sines are `cos` and `sin`, float32 [N, D/2] each. Computed in float32

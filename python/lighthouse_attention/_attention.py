@@ -7,8 +7,9 @@ from typing import Callable, Optional
 import torch
 from torch import Tensor
 
+from . import _geometry
 from ._autocast import to_autocast_dtype
-from ._tree import Tree, select
+from ._tree import Tree, scores_pair, select
 
 _ops = torch.ops.lighthouse
 
@@ -19,7 +20,7 @@ def retained_length(
     N: int, *, num_levels: int = 3, pooling_factor: int = 4, top_k: int = 1536, num_tiles: Optional[int] = None
 ) -> int:
     """S, the length of the gathered sequence for N tokens. The arguments are those of ``select``."""
-    return _ops.retained_length(N, num_levels, pooling_factor, top_k, num_tiles)
+    return _geometry.retained_length(N, num_levels, pooling_factor, top_k, num_tiles)
 
 
 def gather(q: Tensor, k: Tensor, v: Tensor, tree: Tree) -> tuple[Tensor, Tensor, Tensor]:
@@ -34,6 +35,8 @@ def gather(q: Tensor, k: Tensor, v: Tensor, tree: Tree) -> tuple[Tensor, Tensor,
 
 def scatter(o: Tensor, tree: Tree) -> Tensor:
     """Adds each retained row to the positions it speaks for: [B, H, S, D] -> [B, H, N, D]. Differentiable."""
+    if not isinstance(tree, Tree):
+        raise TypeError(f"lighthouse::scatter: tree must be a Tree, as select returns it; got {type(tree).__name__}")
     return _ops.scatter(o, tree.nodes, *tree[1:])
 
 
@@ -57,7 +60,8 @@ def attention(
     """Lighthouse attention: causal attention over the S retained entries in place of all N tokens.
 
     Args:
-        q: [B, H, N, D], float32, bfloat16 or float64, any strides; after rotary embedding.
+        q: [B, H, N, D], float32, bfloat16 or float64 (on CUDA float32, bfloat16 or float16), any strides; after rotary
+            embedding.
         k, v: [B, K, N, D], K dividing H.
         num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection, scores, window_scores: as in
             ``select``.
@@ -65,7 +69,9 @@ def attention(
         tree: a selection to use again, as from ``select``. Its own sizes hold; the selection arguments are not read.
         inner: the attention to run on the gathered sequence, called as ``inner(q, k, v, is_causal=True, scale=scale)``
             with q [B, H, S, D] and k, v [B, K, S, D], plus ``enable_gqa=True`` where H != K, like
-            ``torch.nn.functional.scaled_dot_product_attention``. Default: torch's flash kernel.
+            ``torch.nn.functional.scaled_dot_product_attention``, and returning q's shape and dtype. Default: torch's flash
+            kernel on the CPU; cuDNN's on Hopper and newer GPUs, FlashAttention-2 on older ones and in deterministic mode,
+            the memory-efficient kernel for float32 (docs/PYTHON.md).
 
     Returns:
         [B, H, N, D] of q's dtype. Where S >= N (or num_levels is 1) dense attention runs; the former warns once.
@@ -83,10 +89,13 @@ def attention(
     given = [name for name, x in (("tree", tree), ("scores", scores), ("window_scores", window_scores)) if x is not None]
     if len(given) > 1:
         raise ValueError(f"lighthouse::attention: expected one of tree, scores and window_scores; got {' and '.join(given)}")
+    scores, window_scores = scores_pair("attention", "scores", scores), scores_pair("attention", "window_scores", window_scores)
+    if scale is not None and not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"lighthouse::attention: scale must be a finite number above 0; got {scale}")
     q, k, v = to_autocast_dtype(q, k, v)
     # Dynamo takes no operator that returns an int, and the operator below runs dense by itself where it should.
     if tree is None and q.dim() == 4 and num_levels != 1 and not torch.compiler.is_compiling():
-        retained = _ops.retained_length(q.size(2), num_levels, pooling_factor, top_k, num_tiles)
+        retained = _geometry.retained_length(q.size(2), num_levels, pooling_factor, top_k, num_tiles)
         if retained >= q.size(2):
             _warn_dense(retained, q.size(2), num_levels, pooling_factor, top_k)
             num_levels, window_scores = 1, None
@@ -121,10 +130,14 @@ def _attention_in_stages(
             raise ValueError(
                 f"lighthouse::attention: inner must return its query's shape, {list(rows[0].shape)}; got {list(out.shape)}"
             )
+        if out.dtype != rows[0].dtype:
+            raise TypeError(f"lighthouse::attention: inner must return its query's dtype, {rows[0].dtype}; got {out.dtype}")
     return out if dense else scatter(out, tree)
 
 
 def _check_tree(op: str, tree: Tree, q: Tensor) -> None:
+    if not isinstance(tree, Tree):
+        raise TypeError(f"lighthouse::{op}: tree must be a Tree, as select returns it; got {type(tree).__name__}")
     if q.dim() == 4 and q.size(2) != tree.num_tokens:
         raise ValueError(
             f"lighthouse::{op}: the tree is of N={tree.num_tokens} tokens; got query {list(q.shape)}, N={q.size(2)}"

@@ -5,6 +5,7 @@ from typing import NamedTuple, Optional
 import torch
 from torch import Tensor
 
+from . import _geometry
 from ._autocast import to_autocast_dtype
 
 _ops = torch.ops.lighthouse
@@ -29,7 +30,7 @@ class Tree(NamedTuple):
     @property
     def retained_length(self) -> int:
         """S, the length of the gathered sequence."""
-        return _ops.retained_length(*self._pyramid())
+        return _geometry.retained_length(*self._pyramid())
 
     def entries(self) -> Tensor:
         """Flat pyramid indices in gathered order: int32 [B, K, S].
@@ -63,7 +64,7 @@ def select(
     """Chooses the windows to keep, by the norms of the vectors as they are stored. No gradient.
 
     Args:
-        q: [B, H, N, D], float32, bfloat16 or float64, any strides.
+        q: [B, H, N, D], float32, bfloat16 or float64 (float16 too on CUDA), any strides.
         k: [B, K, N, D] with K dividing H; q's dtype and device. One tree per KV head serves its group of query heads.
         num_levels: L >= 1. With 1 every token is kept.
         pooling_factor: p >= 2.
@@ -85,12 +86,28 @@ def select(
     Complexity: reads q and k once, O(N D); selection is O(N / p). Under torch.autocast q and k are cast to its dtype first.
     """
     q, k = to_autocast_dtype(q, k)
+    scores, window_scores = scores_pair("select", "scores", scores), scores_pair("select", "window_scores", window_scores)
     if scores is not None and window_scores is not None:
         raise ValueError("lighthouse::select: expected scores of tokens or of windows, not both; got both")
+    if q.dim() != 4:
+        raise ValueError(f"lighthouse::select: query must be [B, H, N, D]; got {list(q.shape)}")
     num_tokens = q.size(2)
     pyramid = (num_levels, pooling_factor, top_k, num_tiles)
     if window_scores is not None:
         nodes = _ops.select_windows(*window_scores, num_tokens, *pyramid, cover_prefix, causal_selection)
     else:
         nodes = _ops.select(q, k, *(scores or (None, None)), *pyramid, cover_prefix, causal_selection)
-    return Tree(nodes, num_tokens, num_levels, pooling_factor, top_k, _ops.num_tiles(num_tokens, *pyramid))
+    return Tree(nodes, num_tokens, num_levels, pooling_factor, top_k, _geometry.num_tiles(num_tokens, *pyramid))
+
+
+def scores_pair(op: str, name: str, scores: Optional[tuple[Tensor, Tensor]]) -> Optional[tuple[Tensor, Tensor]]:
+    """Two tensors, or None."""
+    if scores is None:
+        return None
+    if isinstance(scores, (tuple, list)) and len(scores) == 2 and all(isinstance(x, Tensor) for x in scores):
+        return tuple(scores)
+    if isinstance(scores, (tuple, list)):
+        got = f"{type(scores).__name__} of {', '.join(type(x).__name__ for x in scores) or 'nothing'}"
+    else:
+        got = type(scores).__name__
+    raise TypeError(f"lighthouse::{op}: {name} must be a pair of tensors, the queries' and the keys'; got {got}")

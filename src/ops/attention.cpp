@@ -93,11 +93,15 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
   const double scale = options.scale
                            ? *options.scale
                            : 1.0 / std::sqrt(static_cast<double>(query.sym_size(3).guard_int(__FILE__, __LINE__)));
+  TORCH_CHECK_VALUE(std::isfinite(scale) && scale > 0, kOp, ": scale must be a finite number above 0; got ", scale);
   const auto inner = [&](const Tensor& q, const Tensor& k, const Tensor& v) {
     if (!options.inner) return dense_attention(q, k, v, scale);
     Tensor output = options.inner(q, k, v, scale);
     TORCH_CHECK_VALUE(output.sym_sizes() == q.sym_sizes(), kOp, ": the inner attention must return its query's shape, ",
                       q.sym_sizes(), "; got ", output.sym_sizes());
+    TORCH_CHECK_TYPE(output.scalar_type() == q.scalar_type(), kOp,
+                     ": the inner attention must return its query's dtype, ", q.scalar_type(), "; got ",
+                     output.scalar_type());
     return output;
   };
   const SymInt num_tokens = query.sym_size(2);

@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/memory.h"
+#include "kernels/node.h"
 #include "ops/checks.h"
 #include "ops/kernel_arguments.h"
 #include "ops/operators.h"
@@ -107,6 +108,26 @@ Tensors4 rotary_score_cpu(const Tensor& query, const Tensor& key, const Tensor& 
   return {rotated_query, rotated_key, scores.query, scores.key};
 }
 
+/// Nodes of a tree of other k or n have other ranks, which would lead outside what is allocated by these. Each tile's
+/// last window has its highest rank: looking at those tells.
+void check_ranks(const char* op, const Tensor& nodes, const Geometry& geometry) {
+  if (geometry.num_levels() == 1 || geometry.num_coarsest_windows() == 0) return;
+  const int64_t roots = geometry.level_offset(geometry.num_levels() - 1) - geometry.num_tokens();
+  const auto words = nodes.accessor<const int32_t, 3>();
+  for (int64_t batch = 0; batch < words.size(0); ++batch) {
+    for (int64_t head = 0; head < words.size(1); ++head) {
+      for (int64_t tile = 0; tile < geometry.num_tiles(); ++tile) {
+        const int64_t root = roots + geometry.tile_begin(tile + 1) - 1;
+        const int64_t rank = words[batch][head][root] >> kernels::kRankShift;
+        TORCH_CHECK_VALUE(rank == geometry.tile_rank(tile + 1) - 1, op,
+                          ": the tree's nodes must be those of these sizes, ", geometry.to_string(),
+                          "; got nodes of another selection: tile ", tile, " of them ends at entry ", rank + 1,
+                          ", not ", geometry.tile_rank(tile + 1));
+      }
+    }
+  }
+}
+
 /// Of one tensor.
 Tensor move_windows(const char* op, Direction direction, kernels::Span span, const Tensor& input,
                     const Tensor& nodes_in, const Geometry& geometry) {
@@ -135,6 +156,7 @@ Tensors3 gather_cpu(const Tensor& query, const Tensor& key, const Tensor& value,
   check_nodes(kOp, nodes, query.size(2), options);
   check_nodes_match(kOp, nodes, key);
   const Geometry geometry = make_tree_geometry(kOp, query.size(2), options);
+  check_ranks(kOp, nodes, geometry);
   const auto pool = [&](const Tensor& tensor) {
     return move_windows(kOp, Direction::kReduce, kernels::Span::kWindow, tensor, nodes, geometry);
   };
@@ -150,6 +172,7 @@ Tensors3 gather_backward_cpu(const Tensor& grad_query, const Tensor& grad_key, c
   check_nodes(kOp, nodes, num_tokens, options);
   check_nodes_match(kOp, nodes, grad_key);
   const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  check_ranks(kOp, nodes, geometry);
   check_rows(kOp, "grad_query", grad_query, geometry.retained_length(), nodes);
   const auto unpool = [&](const Tensor& tensor) {
     return move_windows(kOp, Direction::kBroadcast, kernels::Span::kWindow, tensor, nodes, geometry);
@@ -163,6 +186,7 @@ Tensor scatter_cpu(const Tensor& output, const Tensor& nodes, int64_t num_tokens
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_nodes(kOp, nodes, num_tokens, options);
   const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  check_ranks(kOp, nodes, geometry);
   check_rows(kOp, "output", output, geometry.retained_length(), nodes);
   return move_windows(kOp, Direction::kBroadcast, kernels::Span::kWriteRange, output, nodes, geometry);
 }
@@ -176,6 +200,7 @@ Tensor scatter_backward_cpu(const Tensor& grad_output, const Tensor& nodes, int6
   check_nodes(kOp, nodes, num_tokens, options);
   check_rows(kOp, "grad_output", grad_output, num_tokens, nodes);
   const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  check_ranks(kOp, nodes, geometry);
   return move_windows(kOp, Direction::kReduce, kernels::Span::kWriteRange, grad_output, nodes, geometry);
 }
 
@@ -185,6 +210,7 @@ Tensor entries_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_level
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_nodes(kOp, nodes_in, num_tokens, options);
   const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  check_ranks(kOp, nodes_in, geometry);
   TORCH_CHECK_VALUE(geometry.num_entries() <= std::numeric_limits<int32_t>::max(), kOp,
                     ": flat indices are int32, so the pyramid must have fewer than 2^31 entries; got ",
                     geometry.num_entries());
@@ -202,6 +228,7 @@ Tensor writes_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_nodes(kOp, nodes_in, num_tokens, options);
   const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
+  check_ranks(kOp, nodes_in, geometry);
   const Tensor nodes = nodes_in.contiguous();
   Tensor writes =
       at::empty({nodes.size(0), nodes.size(1), geometry.retained_length()}, nodes.options().dtype(at::kBool));

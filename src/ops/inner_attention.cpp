@@ -51,11 +51,10 @@ Tensor repeat_heads(const Tensor& x, const c10::SymInt& heads) {
 
 /// The kernel for a type, head dimension and device. None of them ever holds an S x S matrix.
 ///
-///   cuDNN             16-bit types on Hopper and newer, head dimensions up to 128 that are multiples of 8: the fastest
-///   there. FlashAttention-2  16-bit types elsewhere, head dimensions up to 256; and wherever torch is told to be
-///   deterministic,
-///                     since its dq can be made so and cuDNN's cannot.
-///   memory-efficient  float32.
+/// - cuDNN: 16-bit types on Hopper and newer, head dimensions up to 128 that are multiples of 8. The fastest there.
+/// - FlashAttention-2: 16-bit types elsewhere, head dimensions up to 256; and wherever torch is told to be
+///   deterministic, since its dq can be made so and cuDNN's cannot.
+/// - memory-efficient: float32.
 enum class CudaKernel { kCudnn, kFlash, kEfficient };
 
 CudaKernel choose_cuda_kernel(const Tensor& query) {

@@ -126,6 +126,23 @@ TEST_F(Errors, GatherChecksItsInputs) {
                {"lighthouse::gather", "nodes", "4"});
 }
 
+/// Such nodes would lead outside of what is allocated, or leave some of it unwritten.
+TEST_F(Errors, TreesOfOtherBudgetsAreRefused) {
+  for (const auto& [top_k, num_tiles] : std::vector<std::pair<int64_t, int64_t>>{{8, 1}, {8, 2}, {12, 3}, {12, 2}}) {
+    SelectionOptions options = small_options();
+    options.top_k = top_k;
+    options.num_tiles = num_tiles;
+    const Tree other = lighthouse::select(query, key, options);
+    ASSERT_NE(other.geometry.retained_length(), 38);
+    const Tree mixed{other.nodes, tree.geometry};
+    const std::vector<std::string> words{"those of these sizes", "S=38", "another selection"};
+    expect_error([&] { lighthouse::gather(query, key, key, mixed); }, words);
+    expect_error([&] { lighthouse::scatter(zeros({2, 4, 38, 8}), mixed); }, words);
+    expect_error([&] { mixed.entries(); }, words);
+    expect_error([&] { mixed.writes(); }, words);
+  }
+}
+
 TEST_F(Errors, GatherChecksTheTree) {
   const auto call = [&](const at::Tensor& nodes) {
     return [=, this] { lighthouse::gather(query, key, key, Tree{nodes, tree.geometry}); };
@@ -133,6 +150,7 @@ TEST_F(Errors, GatherChecksTheTree) {
   expect_error(call(tree.nodes.slice(2, 1)), {"lighthouse::gather", "nodes"});
   expect_error(call(tree.nodes.to(at::kLong)), {"lighthouse::gather", "nodes", "Long"});
   expect_error(call(tree.nodes[0]), {"lighthouse::gather", "nodes"});
+  expect_error(call(at::zeros_like(tree.nodes)), {"lighthouse::gather", "S=38", "ends at entry 1, not 38"});
 }
 
 // ---- scatter ----

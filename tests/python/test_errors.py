@@ -90,6 +90,54 @@ def test_bad_trees():
         lighthouse.attention(q, q, q, tree=tree, scores=(q[..., 0], q[..., 0]))
 
 
+@pytest.mark.parametrize("made, taken", [(256, 16), (16, 256)])
+def test_trees_of_another_budget(made, taken):
+    """Read with another k, nodes would lead outside of the gathered rows, or leave some unwritten."""
+    q = make(n=3000)
+    tree = lighthouse.select(q, q, num_levels=3, pooling_factor=4, top_k=made, num_tiles=1)._replace(top_k=taken)
+    for call in (lambda: lighthouse.gather(q, q, q, tree), tree.entries, tree.writes, lambda: lighthouse.attention(q, q, q, tree=tree)):
+        with pytest.raises(ValueError, match=rf"those of these sizes, .*k={taken} .*got nodes of another selection"):
+            call()
+
+
+def test_what_is_no_pair_of_scores():
+    q, scores = make(), torch.zeros(1, 2, 64)
+    for name in ("scores", "window_scores"):
+        for wrong, got in (((), "tuple of nothing"), ((None, None), "tuple of NoneType, NoneType"), (torch.stack([scores, scores]), "Tensor"),
+                           ((scores,) * 3, "tuple of Tensor, Tensor, Tensor"), (1, "int")):  # fmt: skip
+            for call in (lambda: lighthouse.select(q, q, top_k=4, **{name: wrong}), lambda: lighthouse.attention(q, q, q, **{name: wrong})):
+                with pytest.raises(TypeError, match=rf"{name} must be a pair of tensors, .*; got {got}$"):
+                    call()
+
+
+def test_what_is_no_tree():
+    q = make(n=300)
+    nodes = lighthouse.select(q, q, top_k=4).nodes
+    for call in (lambda: lighthouse.attention(q, q, q, tree=nodes), lambda: lighthouse.gather(q, q, q, nodes), lambda: lighthouse.scatter(q, nodes)):
+        with pytest.raises(TypeError, match="tree must be a Tree, as select returns it; got Tensor"):
+            call()
+
+
+def test_bad_ranks_of_select():
+    q = make()
+    with pytest.raises(ValueError, match=r"lighthouse::select: query must be \[B, H, N, D\]; got \[64, 8\]"):
+        lighthouse.select(q[0, 0], q[0, 0])
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
+def test_bad_scales(scale):
+    q = make(n=300)
+    for options in (dict(top_k=4), dict(num_levels=1), dict(top_k=4, inner=lambda q, k, v, **_: q)):
+        with pytest.raises(ValueError, match="scale must be a finite number above 0; got"):
+            lighthouse.attention(q, q, q, scale=scale, **options)
+
+
+def test_an_inner_attention_of_another_dtype():
+    q = make(n=300)
+    with pytest.raises(TypeError, match="inner must return its query's dtype, torch.float32; got torch.float64"):
+        lighthouse.attention(q, q, q, top_k=4, inner=lambda q, k, v, **_: q.double())
+
+
 def test_an_inner_attention_of_another_shape():
     q = make(n=300)
     with pytest.raises(ValueError, match="inner must return its query's shape"):

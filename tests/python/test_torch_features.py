@@ -1,5 +1,6 @@
 """The layer under what torch puts around layers: torch.compile, activation checkpointing, autocast."""
 
+import random
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from torch._dynamo.utils import counters
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
 import lighthouse_attention as lighthouse
+from lighthouse_attention import _geometry
 
 OPTIONS = dict(num_levels=3, pooling_factor=4, top_k=32)
 
@@ -41,6 +43,59 @@ def test_compiles_whole_forward_and_backward_without_compiling_again(backend, ca
         print(f"\n{backend}, causal_selection={causal_selection}: N = {lengths}, {breaks} graph breaks, {compilations} compilation(s), "
               f"{compilations - 1} recompilation(s), {time.perf_counter() - start:.1f} s")  # fmt: skip
     assert breaks == 0 and counters["stats"]["unique_graphs"] == compilations and compilations - 1 <= 1
+
+
+def causal_sdpa(q, k, v, is_causal, scale, enable_gqa=False):
+    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=is_causal, scale=scale, enable_gqa=enable_gqa)
+
+
+COMPILED = {
+    "inner": lambda q, k, v: lighthouse.attention(q, k, v, inner=causal_sdpa, **OPTIONS),
+    "tree": lambda q, k, v: lighthouse.attention(q, k, v, tree=lighthouse.select(q, k, **OPTIONS)),
+    "stages": lambda q, k, v: stages(q, k, v),
+    "length": lambda q, k, v: q[:, :, : lighthouse.retained_length(q.size(2), **OPTIONS)] * 2,
+    "dense": lambda q, k, v: lighthouse.attention(q[:, :, :40], k[:, :, :40], v[:, :, :40], inner=causal_sdpa, **OPTIONS),
+}
+
+
+def stages(q, k, v):
+    tree = lighthouse.select(q, k, **OPTIONS)
+    return lighthouse.scatter(lighthouse.gather(q, k, v, tree)[0], tree)
+
+
+@pytest.mark.parametrize("way", COMPILED)
+@pytest.mark.filterwarnings("ignore:lighthouse")
+def test_compiles_whole_whatever_is_called(way):
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(COMPILED[way], fullgraph=True, dynamic=True, backend=counter)
+    for n in (2048, 5000, 12345):
+        leaves, output_grad = inputs(n), torch.randn(COMPILED[way](*inputs(n)).shape)
+        got, want = compiled(*leaves), COMPILED[way](*leaves)
+        torch.testing.assert_close(got, want)
+        got.backward(output_grad)
+        grads = [x.grad.clone() for x in leaves if x.grad is not None]
+        want_grads = torch.autograd.grad(want, [x for x in leaves if x.grad is not None], output_grad)
+        for a, b in zip(grads, want_grads, strict=True):
+            torch.testing.assert_close(a, b)
+    assert counter.frame_count == 1
+
+
+def test_the_geometry_of_compiled_code_is_the_librarys(monkeypatch):
+    draw = random.Random(11)
+    cases = 0
+    while cases < 2000:
+        tiles = draw.choice([None, None, 1, 2, 3, 5])
+        top_k = 2 * draw.randint(1, 400) if tiles is None else 2 * tiles * draw.randint(1, 40)
+        case = (draw.choice([draw.randint(0, 400), draw.randint(0, 100000)]), draw.randint(1, 5), draw.randint(2, 5), top_k, tiles)
+        try:
+            want = _geometry.num_tiles(*case), _geometry.retained_length(*case)
+        except ValueError:
+            continue
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.compiler, "is_compiling", lambda: True)
+            assert (_geometry.num_tiles(*case), _geometry.retained_length(*case)) == want, case
+        cases += 1
 
 
 @pytest.mark.parametrize("use_reentrant", [False, True])

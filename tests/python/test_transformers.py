@@ -7,7 +7,7 @@ import torch
 
 import lighthouse_attention as lighthouse
 from lighthouse_attention.integrations.transformers import dense_attention, register, use_dense, use_lighthouse
-from tiny_models import gemma3, llama, mistral, olmo2, qwen3
+from tiny_models import gemma3, llama, llava, mistral, olmo2, qwen3
 
 OPTIONS = dict(num_levels=3, pooling_factor=2, top_k=8)
 N = 150
@@ -100,6 +100,36 @@ def test_switching_there_and_back(make):
     use_dense(model)
     assert torch.equal(model(ids).logits, dense)
     assert not any("lighthouse" in name for module in model.modules() for name in module.__dict__)
+
+
+def test_parts_of_a_model_come_back_as_they_were():
+    """The decoder alone selects, as is advised for models of several parts."""
+    model, ids = llava(), tokens()
+    dense = model(input_ids=ids).logits
+    model.set_attn_implementation({"text_config": "lighthouse"})
+    selected = model(input_ids=ids).logits
+    assert not torch.equal(selected, dense)
+    with dense_attention(model):
+        assert torch.equal(model(input_ids=ids).logits, dense)
+    config = model.config
+    names = [part._attn_implementation for part in (config, config.text_config, config.vision_config)]
+    assert names == ["sdpa", "lighthouse", "sdpa"]
+    assert torch.equal(model(input_ids=ids).logits, selected)
+
+
+def test_nothing_is_kept_for_layers_that_attend_densely():
+    model, ids = qwen3(), tokens()
+    use_lighthouse(model, full_attention_layers=[0])
+    kept = lambda: sum(module.__dict__.get("lighthouse_input") is not None for module in model.modules())  # noqa: E731
+    for _ in range(2):
+        model(ids)
+        assert kept() == 0
+        with dense_attention(model):
+            model(ids)
+        assert kept() == 0
+    model.set_attn_implementation("sdpa")
+    model(ids)
+    assert kept() == 0
 
 
 def test_two_lines_are_enough():

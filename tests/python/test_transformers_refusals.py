@@ -69,6 +69,10 @@ def test_packed_documents():
     assert plain.isfinite().all()
     refused(model, "packed documents", "one document a row", position_ids=positions, use_cache=False)
     refused(model, "packed documents", "one document a row", position_ids=positions, use_cache=True)
+    reused = torch.arange(N)[None].clone()
+    model(tokens(), position_ids=reused)
+    reused.copy_(positions)  # the same tensor, with other values
+    refused(model, "packed documents", "one document a row", position_ids=reused, use_cache=False)
     lengths = torch.tensor([0, 100, N], dtype=torch.int32)
     refused(model, r"packed documents \(cu_seq_lens_q\)", cu_seq_lens_q=lengths, cu_seq_lens_k=lengths)
 

@@ -48,3 +48,13 @@ def gemma3(**changes):
 def gpt_oss(**changes):
     experts = dict(num_local_experts=2, num_experts_per_tok=1, layer_types=["full_attention"] * 2)
     return make(transformers.GptOssConfig(**{**SMALL, **experts, **changes}), "eager")
+
+
+def llava():
+    """A model of several parts: images and text."""
+    torch.manual_seed(7)
+    vision = transformers.CLIPVisionConfig(
+        hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4
+    )
+    config = transformers.LlavaConfig(vision_config=vision, text_config=transformers.LlamaConfig(**SMALL))
+    return transformers.LlavaForConditionalGeneration(config)

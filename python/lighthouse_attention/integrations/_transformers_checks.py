@@ -95,7 +95,7 @@ def refuse_decoding(queries: Any, keys: Any) -> NoReturn:
 
 
 _PACKED = "lighthouse: expected position_ids that rise by 1; got packed documents (positions that start again)"
-_checked_positions: Any = None  # weak reference to the positions that all layers of a forward pass share
+_checked_positions: Any = None  # the positions that all layers of a forward pass share (weakly), and their version
 
 
 def _refuse_packed(position_ids: Optional[Tensor]) -> None:
@@ -107,8 +107,10 @@ def _refuse_packed(position_ids: Optional[Tensor]) -> None:
         return
     # Once for a forward pass: on a GPU each look waits for it.
     global _checked_positions
-    if _checked_positions is not None and _checked_positions() is position_ids:
-        return
+    if _checked_positions is not None:
+        checked, version = _checked_positions
+        if checked() is position_ids and version == position_ids._version:
+            return
     if not bool((position_ids.diff(dim=-1) == 1).all()):
         refuse(_PACKED.removeprefix("lighthouse: "), f"train on one document a row, or {USE_SDPA}")
-    _checked_positions = weakref.ref(position_ids)
+    _checked_positions = weakref.ref(position_ids), position_ids._version

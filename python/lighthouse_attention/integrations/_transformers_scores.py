@@ -4,6 +4,7 @@ The vectors have norms of their own before the normalisation. Hooks on the norma
 attention of the same layer takes them; under activation checkpointing the hooks run again with the layer.
 """
 
+import functools
 from typing import Any, Optional
 
 import torch
@@ -24,15 +25,18 @@ def _norms_of(module: nn.Module) -> Optional[tuple[nn.Module, nn.Module]]:
     return None
 
 
-def _keep_input(norm: nn.Module, inputs: tuple[Any, ...]) -> None:
-    setattr(norm, _INPUT, inputs[0].detach())
+def _keep_input(layer: nn.Module, norm: nn.Module, inputs: tuple[Any, ...]) -> None:
+    # Under dense attention nobody would take it, and it would stay.
+    implementation = getattr(getattr(layer, "config", None), "_attn_implementation", None)
+    if implementation is None or implementation.startswith("lighthouse"):
+        setattr(norm, _INPUT, inputs[0].detach())
 
 
 def keep_inputs(module: nn.Module) -> None:
     """Hooks on a layer's normalising modules, if it has any."""
     for norm in _norms_of(module) or ():
         if not hasattr(norm, _HOOK):
-            setattr(norm, _HOOK, norm.register_forward_pre_hook(_keep_input))
+            setattr(norm, _HOOK, norm.register_forward_pre_hook(functools.partial(_keep_input, module)))
 
 
 def forget_inputs(module: nn.Module) -> None:

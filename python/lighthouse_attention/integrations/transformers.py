@@ -99,7 +99,10 @@ def use_lighthouse(
         )
     for layer in layers:
         layer.lighthouse_options = options.changed(None, per_layer.get(layer.layer_idx, {}))
-        keep_inputs(layer)
+        if layer.layer_idx in options.dense_layers:
+            forget_inputs(layer)
+        else:
+            keep_inputs(layer)
     _set_implementation(model, name)
 
 
@@ -114,12 +117,12 @@ def use_dense(model: nn.Module, implementation: str = "sdpa") -> None:
 @contextlib.contextmanager
 def dense_attention(model: nn.Module, implementation: str = "sdpa") -> Iterator[None]:
     """Dense for a while, to evaluate or to generate during training: ``with dense_attention(model): model.generate(...)``."""
-    before = model.config._attn_implementation
+    before = _implementations(model.config)
     _set_implementation(model, implementation)
     try:
         yield
     finally:
-        _set_implementation(model, before)
+        model.set_attn_implementation(before)
 
 
 def _attention_function(name: str) -> Callable[..., tuple[Tensor, None]]:
@@ -163,6 +166,12 @@ def _attention_layers(model: nn.Module) -> list[nn.Module]:
     if not layers:
         raise ValueError(f"lighthouse: expected a model whose attention modules have a layer_idx; got {type(model).__name__}")
     return layers
+
+
+def _implementations(config: Any) -> dict[str, Any]:
+    """Of a configuration (under "") and of its parts, as set_attn_implementation takes them."""
+    parts = {key: getattr(config, key, None) for key in config.sub_configs}
+    return {"": config._attn_implementation, **{key: _implementations(part) for key, part in parts.items() if part is not None}}
 
 
 def _set_implementation(model: nn.Module, name: str) -> None:
