@@ -92,7 +92,7 @@ class Participant {
     progress_.finish();
     metrics_ = {std::move(result.steps), std::move(result.validations)};
     finished_ = !result.paused;
-    if (finished_) folder_.save_model(trainer_.decoder());
+    if (finished_) folder_.save_model(trainer_.decoder(), trainer_.data_fingerprint());
     return !finished_;
   }
 

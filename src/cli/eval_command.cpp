@@ -17,6 +17,7 @@
 #include "cli/progress.h"
 #include "cli/stop_signal.h"
 #include "io/atomic_file.h"
+#include "io/checksum.h"
 #include "train/corpus.h"
 #include "train/device.h"
 #include "train/stored_model.h"
@@ -193,6 +194,15 @@ analysis::PositionLoss take_losses(model::Decoder& decoder, const train::Corpus&
   return sum.result();
 }
 
+/// What is held out is a part of the whole: other files, or other bytes, and it would be another part.
+void check_data(train::Corpus& corpus, const std::string& fingerprint) {
+  if (fingerprint.empty() || io::to_hex(corpus.fingerprint()) == fingerprint) return;
+  throw std::runtime_error(
+      "the data changed since the model was trained (other files, another order of them, or other bytes), so what was "
+      "held "
+      "out cannot be told from what was trained on. Put the data back as it was, or pass --tasks retrieval copy");
+}
+
 model::Decoder fresh_decoder(const train::RunConfig& config, const train::ComputePlan& plan) {
   torch::manual_seed(static_cast<uint64_t>(config.seed));
   model::Decoder decoder(config.model);
@@ -212,7 +222,11 @@ void evaluate(EvalArguments arguments) {
     grid.lengths = default_lengths(config.data.context_length);
     check(arguments);
   }
-  std::sort(grid.lengths.begin(), grid.lengths.end());
+  // Each once: the same texts twice would count as more trials than there are.
+  for (auto* values : {&grid.lengths, &grid.depths}) {
+    std::sort(values->begin(), values->end());
+    values->erase(std::unique(values->begin(), values->end()), values->end());
+  }
   const train::ComputePlan plan = plan_of(arguments, config);
   run.decoder->to(plan.device);
   run.decoder->set_compute_type(plan.type);
@@ -237,6 +251,7 @@ void evaluate(EvalArguments arguments) {
   int64_t sequences = 0;
   if (arguments.has("loss")) {
     corpus.emplace(held_out_data(config, context));
+    check_data(*corpus, run.data_fingerprint);
     sequences = std::min(arguments.sequences, corpus->validation_sequences());
     progress.expect(sequences, context);
   }

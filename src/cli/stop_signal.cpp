@@ -10,7 +10,7 @@ volatile std::sig_atomic_t caught = 0;
 
 extern "C" void remember_signal(int signal) {
   caught = signal;
-  std::signal(signal, SIG_DFL);
+  for (const int each : {SIGINT, SIGTERM}) std::signal(each, SIG_DFL);  // the next one, of either kind, ends at once
 }
 
 }  // namespace

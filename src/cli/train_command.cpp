@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -47,6 +48,10 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
       std::cout << "dense\n";
     }
   }
+  if (config.total_steps() > 0 && config.schedule.warmup_steps >= config.total_steps()) {
+    std::cerr << "Note: the learning rate only rises: schedule.warmup_steps, " << config.schedule.warmup_steps
+              << ", is no less than the run's " << config.total_steps() << " steps.\n";
+  }
 }
 
 void print_results(const train::RunConfig& config, const train::RunResult& result) {
@@ -57,7 +62,7 @@ void print_results(const train::RunConfig& config, const train::RunResult& resul
             << config.output_dir << "\n";
 }
 
-/// A file, or the folder of a run, whose own configuration then goes on in that folder.
+/// A file, or the folder of a run, whose own configuration then goes on in that folder unless another is named.
 train::RunConfig load(const TrainArguments& arguments) {
   const std::filesystem::path path(arguments.config);
   const auto read = [&](const std::filesystem::path& file) {
@@ -65,7 +70,9 @@ train::RunConfig load(const TrainArguments& arguments) {
   };
   if (!std::filesystem::is_directory(path)) return read(path);
   train::RunConfig config = read(path / "config.toml");
-  config.output_dir = path.string();
+  const bool elsewhere = std::any_of(arguments.overrides.begin(), arguments.overrides.end(),
+                                     [](const std::string& text) { return text.starts_with("output_dir="); });
+  if (!elsewhere) config.output_dir = path.string();
   return config;
 }
 
@@ -80,8 +87,10 @@ std::optional<train::Checkpoint> resume(const TrainArguments& arguments, const t
   }
   trainer.restore(*checkpoint, "the checkpoint of step " + std::to_string(checkpoint->position.step),
                   arguments.allow_changes);
-  const std::string differences =
-      train::describe_differences(checkpoint->environment, train::environment(trainer.plan()));
+  std::string differences = train::describe_differences(checkpoint->environment, train::environment(trainer.plan()));
+  if (trainer.plan().device.is_cuda() && !config.training.deterministic) {
+    differences += (differences.empty() ? "" : "; ") + std::string("training.deterministic is false");
+  }
   if (!differences.empty()) {
     std::cerr << "The last bits of the losses may differ from an uninterrupted run's from here on (" << differences
               << ").\n";
@@ -115,11 +124,11 @@ void train_run(const TrainArguments& arguments) {
   const train::RunResult result = trainer.run(observer, &folder, std::move(so_far));
   progress.finish();
   if (result.stopped) {
-    std::cerr << "Stopped by a signal after step " << result.steps.back().step << " of " << config.total_steps()
+    std::cerr << "Stopped by a signal after step " << trainer.step() << " of " << config.total_steps()
               << ", with a checkpoint. Go on with: lighthouse train " << config.output_dir << " --resume\n";
     throw ExitWith{128 + stop_signal()};
   }
-  folder.save_model(trainer.decoder());
+  folder.save_model(trainer.decoder(), trainer.data_fingerprint());
   print_results(config, result);
 }
 

@@ -33,6 +33,10 @@ void check_place(const fs::path& folder, bool overwrite) {
     throw std::invalid_argument(folder.string() +
                                 " holds no config.json, so it is no exported model, and --overwrite leaves it alone");
   }
+  if (!fs::exists(folder / "model.safetensors") && !fs::exists(folder / "model.safetensors.index.json")) {
+    throw std::invalid_argument(
+        folder.string() + " holds no model.safetensors, so it is no exported model, and --overwrite leaves it alone");
+  }
 }
 
 std::string dtype_name(torch::ScalarType type) {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include <cerrno>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,11 @@ void exchange(const fs::path& from, const fs::path& to) {
 AtomicFolder::AtomicFolder(const fs::path& path)
     : path_(plain_path(path)), temporary_(path_.string() + std::string(kTemporarySuffix)) {
   std::error_code error;
+  if (fs::exists(temporary_, error) && !fs::exists(temporary_ / kLock) && !fs::is_empty(temporary_, error)) {
+    throw std::runtime_error(temporary_.string() + " is in the way: what is written there is then renamed to " +
+                             path_.string() +
+                             ", and its files are not left from that. Move them, or choose another folder");
+  }
   fs::create_directories(temporary_, error);
   if (error) fail_system("cannot create the folder", temporary_, error.value());
   lock_ = std::make_unique<FileLock>(temporary_ / kLock);

@@ -133,7 +133,11 @@ torch::Tensor DecoderImpl::hidden(const torch::Tensor& tokens) {
   torch::Tensor x;  // [B, N, C]
   {
     const PartScope scope("embedding", {});
-    x = torch::embedding(embed_tokens_->weight.to(compute_type()), tokens);
+    // On the CPU torch adds up the rows of a token's gradient in the table's type, where bfloat16 soon adds nothing
+    // more; on CUDA it adds in float32, and the table in the type of computation needs the smaller result only.
+    const torch::Tensor& table = embed_tokens_->weight;
+    x = tokens.is_cpu() ? torch::embedding(table, tokens).to(compute_type())
+                        : torch::embedding(table.to(compute_type()), tokens);
   }
   BlockSettings settings;
   settings.num_heads = config_.num_attention_heads;
@@ -156,8 +160,8 @@ torch::Tensor DecoderImpl::logits(const torch::Tensor& hidden) {
   return torch::linear(hidden, output_weight().to(hidden.scalar_type()));
 }
 
-torch::Tensor DecoderImpl::loss(const torch::Tensor& tokens, const torch::Tensor& targets) {
-  return token_loss(hidden(tokens).flatten(0, 1), output_weight(), targets.flatten());
+torch::Tensor DecoderImpl::loss(const torch::Tensor& tokens, const torch::Tensor& targets, int64_t parts) {
+  return token_loss(hidden(tokens).flatten(0, 1), output_weight(), targets.flatten(), parts);
 }
 
 torch::Tensor DecoderImpl::losses(const torch::Tensor& tokens, const torch::Tensor& targets) {

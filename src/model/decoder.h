@@ -100,7 +100,8 @@ class DecoderImpl : public torch::nn::Module {
   /// [.., C] -> [.., V].
   torch::Tensor logits(const torch::Tensor& hidden);
   /// Mean cross-entropy, in nats, of predicting targets [B, N] from tokens [B, N]; whole logits never exist.
-  torch::Tensor loss(const torch::Tensor& tokens, const torch::Tensor& targets);
+  /// Divided by `parts`: a batch may be one of several whose gradients are added up.
+  torch::Tensor loss(const torch::Tensor& tokens, const torch::Tensor& targets, int64_t parts = 1);
   /// Of every token apart: float32 [B, N]; no gradient.
   torch::Tensor losses(const torch::Tensor& tokens, const torch::Tensor& targets);
 

@@ -49,9 +49,9 @@ void for_chunks(const Tensor& hidden, int64_t vocab_size, const Body& body) {
 class TokenLoss : public torch::autograd::Function<TokenLoss> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& hidden, const Tensor& weight, const Tensor& targets,
-                        bool keep) {
+                        int64_t parts, bool keep) {
     const Tensor narrow = pack({weight}, hidden.scalar_type());
-    const double rows = static_cast<double>(hidden.size(0));
+    const double divisor = static_cast<double>(hidden.size(0) * parts);
     const PartScope scope("loss", {(keep ? 3 : 1) * product_flops(hidden.size(0), hidden.size(1), weight.size(0)), 0});
     Tensor sum = torch::zeros({}, hidden.options().dtype(wide_type(hidden)));
     Tensor grad_hidden, grad_weight;
@@ -66,20 +66,20 @@ class TokenLoss : public torch::autograd::Function<TokenLoss> {
       Tensor slope = chunk.log_probabilities.exp_();
       const Tensor column = labels.unsqueeze(1);
       slope.scatter_(1, column, slope.gather(1, column) - 1);
-      const Tensor scaled = (slope / rows).to(hidden.scalar_type());
+      const Tensor scaled = (slope / divisor).to(hidden.scalar_type());
       Tensor to = grad_hidden.narrow(0, first, count);
       torch::mm_out(to, scaled, narrow);
       const Tensor grad = weight_gradient(scaled, part);
       grad_weight = grad_weight.defined() ? grad_weight.add_(grad) : grad;
     });
     if (keep) context->save_for_backward({grad_hidden, grad_weight});
-    return sum / rows;
+    return sum / divisor;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
     return {saved[0] * grads[0].to(saved[0].scalar_type()), saved[1] * grads[0].to(saved[1].scalar_type()), Tensor(),
-            Tensor()};
+            Tensor(), Tensor()};
   }
 };
 
@@ -89,9 +89,9 @@ int64_t token_loss_rows(int64_t vocab_size) {
   return std::max(kLeastRows, kChunkBytes / (static_cast<int64_t>(sizeof(float)) * vocab_size));
 }
 
-Tensor token_loss(const Tensor& hidden, const Tensor& weight, const Tensor& targets) {
+Tensor token_loss(const Tensor& hidden, const Tensor& weight, const Tensor& targets, int64_t parts) {
   const bool keep = torch::GradMode::is_enabled() && (hidden.requires_grad() || weight.requires_grad());
-  return TokenLoss::apply(hidden, weight, targets, keep);
+  return TokenLoss::apply(hidden, weight, targets, parts, keep);
 }
 
 Tensor token_losses(const Tensor& hidden, const Tensor& weight, const Tensor& targets) {

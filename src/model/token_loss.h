@@ -8,8 +8,11 @@ namespace lighthouse::model {
 
 /// Mean cross-entropy, in nats (float32), of hidden [rows, C] times weight [V, C] transposed against int64 targets
 /// [rows]. Products are in hidden's type, the rest in float32; the weight's gradient comes in its own type. At most
-/// about 256 MB stand at once beside the gradients, whatever V is. Differentiable in hidden and weight, once.
-torch::Tensor token_loss(const torch::Tensor& hidden, const torch::Tensor& weight, const torch::Tensor& targets);
+/// about 256 MB stand at once beside the gradients, whatever V is. Differentiable in hidden and weight, once. Divided
+/// by `parts`, that of a step's gradient which these rows are: dividing the result would round hidden's gradient once
+/// more.
+torch::Tensor token_loss(const torch::Tensor& hidden, const torch::Tensor& weight, const torch::Tensor& targets,
+                         int64_t parts = 1);
 
 /// The losses of single tokens, float32 [rows]; no gradient.
 torch::Tensor token_losses(const torch::Tensor& hidden, const torch::Tensor& weight, const torch::Tensor& targets);

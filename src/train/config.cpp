@@ -282,9 +282,9 @@ void read_data(Section section, DataConfig& d) {
 
 void read_optimizer(Section section, OptimizerConfig& o) {
   section.number("learning_rate", o.learning_rate, 0.0);
-  section.number("beta1", o.beta1, 0.0, 0.9999999);
-  section.number("beta2", o.beta2, 0.0, 0.9999999);
-  section.number("epsilon", o.epsilon, 0.0);
+  section.number("beta1", o.beta1, 0.0, 0.999999);
+  section.number("beta2", o.beta2, 0.0, 0.999999);
+  section.number("epsilon", o.epsilon, 1e-30);  // with 0, what has no gradient yet becomes 0 / 0
   section.number("weight_decay", o.weight_decay, 0.0);
   section.number("clip_norm", o.clip_norm, 0.0);
   section.finish();

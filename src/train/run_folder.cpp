@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "io/atomic_file.h"
+#include "io/checksum.h"
 #include "model/safetensors.h"
 #include "train/stored_model.h"
 
@@ -61,6 +62,8 @@ Metrics RunFolder::begin(const std::optional<Checkpoint>& checkpoint) {
     fs::remove_all(checkpoints_, ignored);
     fs::remove(folder_ / kModelName, ignored);
   }
+  // While a run goes on, its newest checkpoint is what it has come to; its old result would hide that.
+  if (checkpoint && checkpoint->position.step < config_.total_steps()) fs::remove(folder_ / kModelName, ignored);
   make_folder(checkpoints_);
   if (!checkpoint) carry_files();
   const uint64_t keep = checkpoint ? checkpoint->metrics_bytes : 0;
@@ -81,16 +84,17 @@ void RunFolder::carry_files() const {
   for (const auto& file : fs::directory_iterator(from)) io::copy_file(file.path(), to / file.path().filename());
 }
 
-/// What a killed process had not finished.
+/// What a killed process had not finished, and nobody else's files.
 void RunFolder::remove_leftovers() const {
-  for (const fs::path& folder : {folder_, checkpoints_}) {
-    std::error_code error;
-    std::vector<fs::path> unfinished;
-    for (fs::directory_iterator walk(folder, error), end; !error && walk != end; walk.increment(error)) {
-      if (walk->path().extension() == io::kTemporarySuffix) unfinished.push_back(walk->path());
-    }
-    for (const auto& path : unfinished) fs::remove(path, error);
+  std::error_code error;
+  for (const char* name : {kConfigName, kMetricsName, kModelName, kTensorBoardName}) {
+    fs::remove((folder_ / name).concat(io::kTemporarySuffix), error);
   }
+  std::vector<fs::path> unfinished;
+  for (fs::directory_iterator walk(checkpoints_, error), end; !error && walk != end; walk.increment(error)) {
+    if (walk->path().extension() == io::kTemporarySuffix) unfinished.push_back(walk->path());
+  }
+  for (const auto& path : unfinished) fs::remove(path, error);
 }
 
 void RunFolder::record(const StepRecord& record) {
@@ -127,8 +131,9 @@ void RunFolder::prune() const {
   for (size_t i = 0; i + keep < paths.size(); ++i) fs::remove(paths[i], ignored);
 }
 
-void RunFolder::save_model(const model::Decoder& decoder) {
-  model::write_safetensors(folder_ / kModelName, model::named_parameters(*decoder));
+void RunFolder::save_model(const model::Decoder& decoder, uint64_t data_fingerprint) {
+  model::write_safetensors(folder_ / kModelName, model::named_parameters(*decoder),
+                           {{kFingerprintKey, io::to_hex(data_fingerprint)}});
 }
 
 bool RunFolder::has_model() const { return fs::exists(folder_ / kModelName); }

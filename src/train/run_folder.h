@@ -52,7 +52,8 @@ class RunFolder {
   void save(Checkpoint checkpoint);
 
   /// Writes model.safetensors, the run's result.
-  void save_model(const model::Decoder& decoder);
+  /// The fingerprint is that of the data it was trained on (Corpus).
+  void save_model(const model::Decoder& decoder, uint64_t data_fingerprint);
   bool has_model() const;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "io/checksum.h"
 #include "train/checkpoint.h"
 #include "train/run_folder.h"
 
@@ -15,7 +16,8 @@ constexpr ConfigUse kModelOnly{.trains = false, .model_of_init = nullptr};
 
 StoredModel from_checkpoint(const fs::path& path) {
   Checkpoint checkpoint = read_checkpoint(path);
-  return {std::move(checkpoint.config), std::move(checkpoint.weights), path, {}};
+  return {
+      std::move(checkpoint.config), std::move(checkpoint.weights), path, {}, io::to_hex(checkpoint.data_fingerprint)};
 }
 
 }  // namespace
@@ -44,7 +46,8 @@ StoredModel read_stored_model(const fs::path& path) {
       stored = from_checkpoint(checkpoints.back());
       stored.config = std::move(config);
     } else {
-      stored = {std::move(config), model::read_safetensors(weights).tensors, weights, {}};
+      model::SafetensorsFile file = model::read_safetensors(weights);
+      stored = {std::move(config), std::move(file.tensors), weights, {}, file.metadata[kFingerprintKey]};
     }
   }
   stored.carried = carried_files(path);
@@ -53,7 +56,7 @@ StoredModel read_stored_model(const fs::path& path) {
 
 LoadedRun load_run(const fs::path& path) {
   StoredModel stored = read_stored_model(path);
-  LoadedRun run{std::move(stored.config)};
+  LoadedRun run{std::move(stored.config), nullptr, std::move(stored.data_fingerprint)};
   run.decoder = model::Decoder(run.config.model);
   model::load_parameters(*run.decoder, stored.weights, stored.file.string());
   return run;

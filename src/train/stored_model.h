@@ -12,12 +12,15 @@ namespace lighthouse::train {
 /// The folder, in a run's or an imported model's, of files that came with the model from elsewhere: its tokenizer, and
 /// the configuration that names its special tokens.
 inline constexpr const char* kCarriedFolder = "huggingface";
+/// In the metadata of model.safetensors.
+inline constexpr const char* kFingerprintKey = "data_fingerprint";
 
 struct StoredModel {
   RunConfig config;               ///< Of an imported model: without data.paths and stages.
   model::NamedTensors weights;    ///< In the types and the order of the file.
   std::filesystem::path file;     ///< That the weights are from.
   std::filesystem::path carried;  ///< The folder of what came with the model; empty: nothing did.
+  std::string data_fingerprint;   ///< Of the data that it was trained on, in hexadecimal; empty where it is not known.
 };
 
 /// From a run's folder its result or, while there is none, the newest checkpoint; from the folder of an imported model;
@@ -34,6 +37,7 @@ std::filesystem::path carried_files(const std::filesystem::path& path);
 struct LoadedRun {
   RunConfig config;
   model::Decoder decoder{nullptr};
+  std::string data_fingerprint;  ///< As of a StoredModel.
 };
 LoadedRun load_run(const std::filesystem::path& path);
 

@@ -43,6 +43,15 @@ double median(std::vector<double> values) {
 
 const char* kind_name(const StageConfig& stage) { return stage.lighthouse ? "lighthouse" : "dense"; }
 
+bool ends_stage(const RunConfig& config, int64_t step) {
+  int64_t end = 0;
+  for (const auto& stage : config.stages) {
+    end += stage.steps;
+    if (step == end) return true;
+  }
+  return false;
+}
+
 /// A point in the time of the device that computes. The host's clock would not do: a step is handed over in pieces
 /// while the one before still runs.
 class Moment {
@@ -121,6 +130,16 @@ void Trainer::restore(const Checkpoint& checkpoint, const std::string& source, b
                              " was written: other files, another order of them, or other bytes. Expected the data that "
                              "the run began with");
   }
+  if (checkpoint.config.tokens_per_step() != config_.tokens_per_step() ||
+      checkpoint.config.data.context_length != config_.data.context_length) {
+    const auto text = [](const RunConfig& config) {
+      return std::to_string(config.tokens_per_step()) + " tokens in sequences of " +
+             std::to_string(config.data.context_length);
+    };
+    throw std::runtime_error(source + " counts its place in the data in steps of " + text(checkpoint.config) +
+                             "; got " + text(config_) +
+                             ". Other sizes need a run of their own, which --init begins from these weights");
+  }
   const Position& position = checkpoint.position;
   if (position.step < 0 || position.step > config_.total_steps()) {
     throw std::runtime_error(source + " is at step " + std::to_string(position.step) + "; the configuration has " +
@@ -153,7 +172,7 @@ Trainer::PendingStep Trainer::start_step(const StageConfig& stage) {
       corpus_.read_training_sequence(first + row, out);
     });
     const torch::Tensor part =
-        decoder_->loss(to_device(batch.tokens), to_device(batch.targets)) / training.accumulation_steps;
+        decoder_->loss(to_device(batch.tokens), to_device(batch.targets), training.accumulation_steps);
     part.backward();
     loss = loss.defined() ? loss + part.detach() : part.detach();
   }
@@ -195,7 +214,8 @@ void Trainer::finish_step(Progress& progress) {
   record.time = time_of_day();
   record.tokens_per_second = static_cast<double>(config_.tokens_per_step()) / seconds;
   progress.result.steps.push_back(record);
-  if (progress.folder != nullptr && (record.skipped || record.step % config_.training.log_interval == 0)) {
+  const bool logged = record.step % config_.training.log_interval == 0 || ends_stage(config_, record.step);
+  if (progress.folder != nullptr && (record.skipped || logged)) {
     progress.folder->record(record);
   }
   if (progress.observer.on_step) progress.observer.on_step(record);
@@ -299,8 +319,9 @@ RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_f
   const auto count = static_cast<int64_t>(config_.stages.size());
   for (int64_t i = 0; i < count && !progress.result.stopped && !progress.result.paused; ++i) {
     const StageConfig& stage = config_.stages[static_cast<size_t>(i)];
-    // Under changed stages the step alone says where the run stands.
-    const bool done = i < position_.stages_done || position_.step > begin + stage.steps;
+    // Under changed stages the step says where the run stands; at a stage's end, whether its last validation was done.
+    const int64_t end = begin + stage.steps;
+    const bool done = position_.step > end || (position_.step == end && i < position_.stages_done);
     if (!done) {
       if (observer.on_stage) observer.on_stage(stage, i);
       position_.stages_done = i;

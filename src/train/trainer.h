@@ -77,6 +77,9 @@ class Trainer {
 
   model::Decoder& decoder() { return decoder_; }
   const Corpus& corpus() const { return corpus_; }
+  uint64_t data_fingerprint() { return corpus_.fingerprint(); }
+  /// Steps done.
+  int64_t step() const { return position_.step; }
   const ComputePlan& plan() const { return plan_; }
 
   /// Mean held-out loss in nats under the decoder's present attention.

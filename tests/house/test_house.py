@@ -213,6 +213,19 @@ steps = 2
 """
 
 
+def test_a_run_begun_again_elsewhere_stays_as_it_is(tmp_path):
+    text, config, run, other = tmp_path / "text", tmp_path / "run.toml", tmp_path / "run", tmp_path / "other"
+    text.write_bytes(bytes(range(256)) * 40)
+    config.write_text(EVALUATED.format(text=text))
+    assert program("train", str(config), "--set", f"output_dir={run}").returncode == 0
+    before = (run / "model.safetensors").read_bytes()
+    done = program("train", str(run), "--set", f"output_dir={other}", "--set", "seed=2", "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert (run / "model.safetensors").read_bytes() == before != (other / "model.safetensors").read_bytes()
+    rising = program("train", str(run), "--set", "schedule.warmup_steps=1000", "--overwrite")
+    assert rising.returncode == 0 and "the learning rate only rises" in rising.stderr
+
+
 def test_evaluates(tmp_path):
     import json
 
@@ -256,6 +269,14 @@ def test_evaluates(tmp_path):
         failed = program("eval", str(run), *wrong)
         assert failed.returncode == 1 and words in failed.stderr, failed.stderr
         assert len(failed.stderr.strip().splitlines()) == 1
+    twice = program("eval", str(run), "--tasks", "retrieval", "--lengths", "128", "64", "64", "--depths", "50", "0", "50", "--trials", "3",
+                    "--json", str(tmp_path / "twice.json"))  # fmt: skip
+    cells = json.loads((tmp_path / "twice.json").read_text(encoding="utf-8"))["retrieval"]["cells"]
+    assert twice.returncode == 0 and [(c["length"], c["depth"]) for c in cells] == [(64, 0), (64, 50), (128, 0), (128, 50)]
+    text.write_bytes(bytes(range(256)) * 41)
+    changed = program("eval", str(run), "--tasks", "loss")
+    assert changed.returncode == 1 and "the data changed since the model was trained" in changed.stderr
+    assert program("eval", str(run), "--tasks", "copy", "--trials", "1", "--depths", "0").returncode == 0
     missing = program("eval", "/no/such/run")
     assert missing.returncode == 1 and "cannot read the configuration /no/such/run/config.toml" in missing.stderr
 

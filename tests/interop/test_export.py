@@ -1,6 +1,7 @@
 """lighthouse export: what transformers makes of a run."""
 
 import json
+import shutil
 import random
 from pathlib import Path
 
@@ -119,8 +120,18 @@ def test_whole_or_not_at_all(run, tmp_path):
     (precious / "thesis").touch()
     refused = lighthouse("export", run, precious, "--overwrite", fails=True)
     assert "no exported model" in refused.stderr and (precious / "thesis").exists()
+    (precious / "config.json").write_text('{"name": "an application"}')
+    refused = lighthouse("export", run, precious, "--overwrite", fails=True)
+    assert "no exported model" in refused.stderr and (precious / "thesis").exists()
+    mine = tmp_path / "mine.tmp"
+    mine.mkdir()
+    (mine / "thesis").touch()
+    refused = lighthouse("export", run, tmp_path / "mine", fails=True)
+    assert "is in the way" in refused.stderr and (mine / "thesis").exists()
+    shutil.rmtree(mine)
     (tmp_path / "model.tmp").mkdir()  # left by a killed process
-    (tmp_path / "model.tmp" / "half").touch()
+    for name in (".lock", "half"):
+        (tmp_path / "model.tmp" / name).touch()
     lighthouse("export", run, folder, "--overwrite")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "precious"] and not (folder / "half").exists()
 

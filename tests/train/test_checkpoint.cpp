@@ -2,11 +2,14 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "tiny_run.h"
 #include "train/config_difference.h"
 #include "train/run_folder.h"
+#include "train/stored_model.h"
 #include "train/trainer.h"
 
 namespace lighthouse::test {
@@ -129,6 +132,52 @@ TEST(Checkpoint, RefusesWhatItDoesNotFit) {
   EXPECT_EQ(run_until(other, 0, true).steps.size(), 15U);
   other.stages = {stage(true, 10)};
   expect_error([&] { run_until(other, 0, true); }, {"at step 15", "the configuration has 10"});
+}
+
+TEST(Checkpoint, ALongerScheduleGoesOnWhereTheRunEnded) {
+  const TemporaryFolder folder;
+  RunConfig config = named_run(folder, "run");
+  run_until(config, 0);
+  config.stages[1].steps = 16;
+  const auto result = run_until(config, 0, true);
+  ASSERT_EQ(result.steps.size(), 28U);
+  EXPECT_EQ(result.steps.back().step, 28);
+  EXPECT_EQ(result.steps.back().attention, "dense");
+}
+
+TEST(Checkpoint, OtherTokensPerStepAreRefused) {
+  const TemporaryFolder folder;
+  RunConfig config = named_run(folder, "run");
+  run_until(config, 6);
+  RunConfig other = config;
+  other.training.batch_size = 2;
+  expect_error([&] { run_until(other, 0, true); }, {"steps of 128 tokens", "got 256 tokens", "--init"});
+  other = config;
+  other.data.context_length = 64;
+  other.training.batch_size = 2;  // as many tokens, in other sequences
+  expect_error([&] { run_until(other, 0, true); }, {"sequences of 128", "sequences of 64"});
+}
+
+TEST(Checkpoint, ARunThatGoesOnHidesItsOldResult) {
+  const TemporaryFolder folder;
+  RunConfig config = named_run(folder, "run");
+  run_until(config, 0);
+  const auto model = std::filesystem::path(config.output_dir) / "model.safetensors";
+  {
+    Trainer trainer(config);
+    RunFolder(config, FolderUse::kResume).save_model(trainer.decoder(), trainer.data_fingerprint());
+  }
+  EXPECT_EQ(train::read_stored_model(config.output_dir).file, model);
+  // Files of the user's stay, whatever they are called.
+  const auto notes = std::filesystem::path(config.output_dir) / "notes.tmp";
+  std::ofstream(notes) << "mine";
+  run_until(config, 0);  // has ended already
+  EXPECT_TRUE(std::filesystem::exists(model));
+  config.stages[1].steps = 8;
+  run_until(config, 19, true);
+  EXPECT_FALSE(std::filesystem::exists(model));
+  EXPECT_EQ(train::read_stored_model(config.output_dir).file.filename(), "step-00000019.safetensors");
+  EXPECT_TRUE(std::filesystem::exists(notes));
 }
 
 TEST(Checkpoint, HarmlessChangesPass) {

@@ -91,6 +91,8 @@ TEST(Config, RefusesWithTheKeyTheExpectationAndTheValue) {
   const auto expect = [](const std::string& from, const std::string& to, const std::vector<std::string>& parts) {
     expect_error([&] { parse_config(with(kWhole, from, to), "run.toml"); }, parts);
   };
+  expect("[optimizer]", "[optimizer]\nepsilon = 0", {"optimizer.epsilon must be", "got 0"});
+  expect("[optimizer]", "[optimizer]\nbeta1 = 1", {"optimizer.beta1 must be", "0.999999; got 1"});
   expect("hidden_size = 64", "hidden_sise = 64", {"run.toml", "unknown key model.hidden_sise", "model.hidden_size"});
   expect("seed = 7", "sede = 7", {"unknown key sede", "nearest known one is seed"});
   expect("hidden_size = 64", "hidden_size = \"64\"", {"model.hidden_size must be a whole number of at least 1; got"});

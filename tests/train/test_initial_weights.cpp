@@ -22,7 +22,7 @@ RunConfig source_run(const TemporaryFolder& folder) {
   train::RunFolder run(config, train::FolderUse::kNew);
   run.begin(std::nullopt);
   trainer.run({}, &run);
-  run.save_model(trainer.decoder());
+  run.save_model(trainer.decoder(), trainer.data_fingerprint());
   folder.write("source/huggingface/tokenizer.json", "{}");
   return config;
 }

@@ -6,6 +6,7 @@
 #include <torch/utils.h>
 
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "temporary_folder.h"
@@ -49,7 +50,7 @@ TEST(Training, LearnsAndRecords) {
   EXPECT_FALSE(result.validations[1].lighthouse_loss.has_value());
   EXPECT_LT(result.validations[1].dense_loss, result.validations[0].dense_loss);
 
-  run_folder.save_model(trainer.decoder());
+  run_folder.save_model(trainer.decoder(), trainer.data_fingerprint());
   auto loaded = train::load_run(config.output_dir);
   const torch::NoGradGuard no_grad;
   const auto tokens = torch::randint(0, 256, {1, 60}, torch::kLong);
@@ -70,6 +71,44 @@ TEST(Training, LearnsAndRecords) {
   }
   EXPECT_EQ(steps, 18);
   EXPECT_EQ(validations, 2);
+}
+
+TEST(Training, StagesEndsAreRecordedAtAnyInterval) {
+  const TemporaryFolder folder;
+  RunConfig config = tiny_run(folder);  // 12 steps, then 6
+  config.training.log_interval = 7;
+  Trainer trainer(config);
+  train::RunFolder run_folder(config, train::FolderUse::kNew);
+  run_folder.begin(std::nullopt);
+  trainer.run({}, &run_folder);
+  std::vector<int64_t> steps;
+  for (const auto& step : train::read_metrics(folder.path() / "run" / "metrics.jsonl").steps)
+    steps.push_back(step.step);
+  EXPECT_EQ(steps, (std::vector<int64_t>{7, 12, 14, 18}));
+}
+
+/// In bfloat16 a sum of many rows of one token would stop growing.
+TEST(Training, TheEmbeddingsGradientIsWholeInBfloat16) {
+  model::ModelConfig config;
+  config.hidden_size = 32;
+  config.intermediate_size = 48;
+  config.num_hidden_layers = 1;
+  config.num_attention_heads = 2;
+  config.num_key_value_heads = 2;
+  config.head_dim = 16;
+  torch::manual_seed(4);
+  model::Decoder decoder(config);
+  const auto tokens = torch::randint(0, 3, {1, 4096}, torch::kLong);
+  const auto targets = torch::randint(0, 256, {1, 4096}, torch::kLong);
+  std::map<torch::ScalarType, torch::Tensor> gradients;
+  for (const auto type : {torch::kFloat, torch::kBFloat16}) {
+    decoder->set_compute_type(type);
+    decoder->zero_grad();
+    decoder->loss(tokens, targets).backward();
+    gradients[type] = decoder->named_parameters()["model.embed_tokens.weight"].grad().clone();
+  }
+  const auto& want = gradients[torch::kFloat];
+  EXPECT_LT((gradients[torch::kBFloat16] - want).norm().item<double>(), 0.05 * want.norm().item<double>());
 }
 
 TEST(Training, RepeatsItselfBitForBit) {
