@@ -265,6 +265,7 @@ def test_evaluates(tmp_path):
         (["--copy-length", "2"], "must have at least 3 bytes; got 2"),
         (["--device", "tpu"], "--device must be auto, cpu or cuda; got tpu"),
         (["--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
+        (["--json", str(tmp_path)], "--json must name a file; got the folder"),
     ]:
         failed = program("eval", str(run), *wrong)
         assert failed.returncode == 1 and words in failed.stderr, failed.stderr
