@@ -35,8 +35,7 @@ def gather(q: Tensor, k: Tensor, v: Tensor, tree: Tree) -> tuple[Tensor, Tensor,
 
 def scatter(o: Tensor, tree: Tree) -> Tensor:
     """Adds each retained row to the positions it speaks for: [B, H, S, D] -> [B, H, N, D]. Differentiable."""
-    if not isinstance(tree, Tree):
-        raise TypeError(f"lighthouse::scatter: tree must be a Tree, as select returns it; got {type(tree).__name__}")
+    _check_is_tree("scatter", tree)
     return _ops.scatter(o, tree.nodes, *tree[1:])
 
 
@@ -70,7 +69,7 @@ def attention(
         inner: the attention to run on the gathered sequence, called as ``inner(q, k, v, is_causal=True, scale=scale)``
             with q [B, H, S, D] and k, v [B, K, S, D], plus ``enable_gqa=True`` where H != K, like
             ``torch.nn.functional.scaled_dot_product_attention``, and returning q's shape and dtype. Default: torch's flash
-            kernel on the CPU; cuDNN's on Hopper and newer GPUs, FlashAttention-2 on older ones and in deterministic mode,
+            kernel on the CPU; cuDNN's on Hopper and newer GPUs (D <= 128), FlashAttention-2 elsewhere and in deterministic mode,
             the memory-efficient kernel for float32 (docs/PYTHON.md).
 
     Returns:
@@ -135,9 +134,13 @@ def _attention_in_stages(
     return out if dense else scatter(out, tree)
 
 
-def _check_tree(op: str, tree: Tree, q: Tensor) -> None:
+def _check_is_tree(op: str, tree: Tree) -> None:
     if not isinstance(tree, Tree):
         raise TypeError(f"lighthouse::{op}: tree must be a Tree, as select returns it; got {type(tree).__name__}")
+
+
+def _check_tree(op: str, tree: Tree, q: Tensor) -> None:
+    _check_is_tree(op, tree)
     if q.dim() == 4 and q.size(2) != tree.num_tokens:
         raise ValueError(
             f"lighthouse::{op}: the tree is of N={tree.num_tokens} tokens; got query {list(q.shape)}, N={q.size(2)}"

@@ -199,8 +199,7 @@ void check_data(train::Corpus& corpus, const std::string& fingerprint) {
   if (fingerprint.empty() || io::to_hex(corpus.fingerprint()) == fingerprint) return;
   throw std::runtime_error(
       "the data changed since the model was trained (other files, another order of them, or other bytes), so what was "
-      "held "
-      "out cannot be told from what was trained on. Put the data back as it was, or pass --tasks retrieval copy");
+      "held out cannot be told from what was trained on. Put the data back as it was, or pass --tasks retrieval copy");
 }
 
 model::Decoder fresh_decoder(const train::RunConfig& config, const train::ComputePlan& plan) {

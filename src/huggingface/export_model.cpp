@@ -29,13 +29,10 @@ void check_place(const fs::path& folder, bool overwrite) {
   if (!overwrite) {
     throw std::invalid_argument(folder.string() + " is not empty; choose another folder, or pass --overwrite");
   }
-  if (!fs::exists(folder / kConfig)) {
-    throw std::invalid_argument(folder.string() +
-                                " holds no config.json, so it is no exported model, and --overwrite leaves it alone");
-  }
-  if (!fs::exists(folder / "model.safetensors") && !fs::exists(folder / "model.safetensors.index.json")) {
-    throw std::invalid_argument(
-        folder.string() + " holds no model.safetensors, so it is no exported model, and --overwrite leaves it alone");
+  const bool weights = fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json");
+  if (!weights || !fs::exists(folder / kConfig)) {
+    throw std::invalid_argument(folder.string() + " holds no " + (weights ? kConfig : "model.safetensors") +
+                                ", so it is no exported model, and --overwrite leaves it alone");
   }
 }
 

@@ -126,6 +126,11 @@ TEST(Checkpoint, RefusesWhatItDoesNotFit) {
   other.model.hidden_size = 48;
   expect_error([&] { run_until(other, 0, true); }, {"another model", "model.hidden_size: 32 before, 48 now"});
   other = config;
+  other.training.batch_size = 2;
+  expect_error([&] { run_until(other, 0, true); }, {"steps of 128 tokens", "got 256 tokens", "--init"});
+  other.data.context_length = 64;  // as many tokens again, in other sequences
+  expect_error([&] { run_until(other, 0, true); }, {"sequences of 128", "sequences of 64"});
+  other = config;
   other.optimizer.learning_rate = 1e-3;
   expect_error([&] { run_until(other, 0); }, {"optimizer.learning_rate: 0.005 before, 0.001 now", "--allow-changes"});
   other.stages[1].steps = 3;
@@ -143,19 +148,6 @@ TEST(Checkpoint, ALongerScheduleGoesOnWhereTheRunEnded) {
   ASSERT_EQ(result.steps.size(), 28U);
   EXPECT_EQ(result.steps.back().step, 28);
   EXPECT_EQ(result.steps.back().attention, "dense");
-}
-
-TEST(Checkpoint, OtherTokensPerStepAreRefused) {
-  const TemporaryFolder folder;
-  RunConfig config = named_run(folder, "run");
-  run_until(config, 6);
-  RunConfig other = config;
-  other.training.batch_size = 2;
-  expect_error([&] { run_until(other, 0, true); }, {"steps of 128 tokens", "got 256 tokens", "--init"});
-  other = config;
-  other.data.context_length = 64;
-  other.training.batch_size = 2;  // as many tokens, in other sequences
-  expect_error([&] { run_until(other, 0, true); }, {"sequences of 128", "sequences of 64"});
 }
 
 TEST(Checkpoint, ARunThatGoesOnHidesItsOldResult) {

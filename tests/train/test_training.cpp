@@ -89,15 +89,9 @@ TEST(Training, StagesEndsAreRecordedAtAnyInterval) {
 
 /// In bfloat16 a sum of many rows of one token would stop growing.
 TEST(Training, TheEmbeddingsGradientIsWholeInBfloat16) {
-  model::ModelConfig config;
-  config.hidden_size = 32;
-  config.intermediate_size = 48;
-  config.num_hidden_layers = 1;
-  config.num_attention_heads = 2;
-  config.num_key_value_heads = 2;
-  config.head_dim = 16;
+  const TemporaryFolder folder;
   torch::manual_seed(4);
-  model::Decoder decoder(config);
+  model::Decoder decoder(tiny_run(folder).model);
   const auto tokens = torch::randint(0, 3, {1, 4096}, torch::kLong);
   const auto targets = torch::randint(0, 256, {1, 4096}, torch::kLong);
   std::map<torch::ScalarType, torch::Tensor> gradients;
