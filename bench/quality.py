@@ -87,6 +87,7 @@ def long() -> list[dict]:
         run("dense-first-k512-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST),
         run("dense-first-k2048-32k", 65e6, 0.625, **{**settings, "attention__top_k": 2048}, **FIRST),
         run("dense-first-L2-32k", 65e6, 0.625, **settings, **FIRST, attention__num_levels=2),
+        run("dense-first-k512-L2-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST, attention__num_levels=2),
         run("dense-first-paper-32k", 130e6, 0.625, **settings, **FIRST, **PAPER),
         run("dense-32k", 130e6, 0, **settings),
         run("dense-first-32k", 130e6, 0.625, **settings, **FIRST),

@@ -86,7 +86,7 @@ class TokenLoss : public torch::autograd::Function<TokenLoss> {
 }  // namespace
 
 int64_t token_loss_rows(int64_t vocab_size) {
-  return std::max(kLeastRows, kChunkBytes / (static_cast<int64_t>(sizeof(float)) * vocab_size));
+  return std::max(kLeastRows, kChunkBytes / static_cast<int64_t>(sizeof(float)) / vocab_size);
 }
 
 Tensor token_loss(const Tensor& hidden, const Tensor& weight, const Tensor& targets, int64_t parts) {

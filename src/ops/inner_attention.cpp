@@ -6,7 +6,10 @@
 #include <ATen/ops/_scaled_dot_product_efficient_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <torch/library.h>
+
+#include <cmath>
 
 #include "kernels/cuda/device.h"
 #include "lighthouse/attention.h"
@@ -51,7 +54,7 @@ Tensor repeat_heads(const Tensor& x, const c10::SymInt& heads) {
 
 /// The kernel for a type, head dimension and device. None of them ever holds an S x S matrix.
 ///
-/// - cuDNN: 16-bit types on Hopper and newer, head dimensions up to 128 that are multiples of 8. The fastest there.
+/// - cuDNN: 16-bit types on Hopper and newer, head dimensions up to 128. The fastest there.
 /// - FlashAttention-2: 16-bit types elsewhere, head dimensions up to 256; and wherever torch is told to be
 ///   deterministic, since its dq can be made so and cuDNN's cannot.
 /// - memory-efficient: float32.
@@ -64,22 +67,42 @@ CudaKernel choose_cuda_kernel(const Tensor& query) {
                    "lighthouse::dense_attention: torch has no float64 attention kernel for CUDA "
                    "that holds no N x N matrix; pass an inner attention of your own, or use float32");
   if (type == at::kFloat) return CudaKernel::kEfficient;
-  TORCH_CHECK_VALUE(dim % 8 == 0 && dim <= 256,
-                    "lighthouse::dense_attention: on CUDA 16-bit types need a head dimension "
-                    "that is a multiple of 8 and at most 256; got ",
-                    dim);
+  TORCH_CHECK_VALUE(
+      dim <= 256, "lighthouse::dense_attention: on CUDA 16-bit types need a head dimension of at most 256; got ", dim);
   const bool deterministic =
       at::globalContext().deterministicAlgorithms() && !at::globalContext().deterministicAlgorithmsWarnOnly();
   const bool hopper = kernels::cuda::compute_capability(query.device().index()) >= 90;
   return hopper && dim <= 128 && !deterministic ? CudaKernel::kCudnn : CudaKernel::kFlash;
 }
 
-Tensor cuda_attention(const Tensor& query, const Tensor& key, const Tensor& value, std::optional<double> scale) {
+/// These kernels read 16 bytes at a time.
+constexpr int64_t kAlignment = 16;
+
+/// Rows that are whole pieces of 16 bytes: with columns of zeros, which change no product.
+Tensor with_whole_pieces(const Tensor& tensor) {
+  const int64_t pieces = kAlignment / static_cast<int64_t>(tensor.element_size());
+  const int64_t rest = tensor.sym_size(3).guard_int(__FILE__, __LINE__) % pieces;
+  return rest == 0 ? tensor : at::constant_pad_nd(tensor, {0, pieces - rest});
+}
+
+/// A copy of what starts, or whose rows start, between such pieces. Symbolic sizes are not asked: an answer would be a
+/// condition on the compiled code, and what it makes is contiguous.
+Tensor with_aligned_rows(const Tensor& tensor) {
+  if (tensor.unsafeGetTensorImpl()->has_symbolic_sizes_strides()) return tensor;
+  const auto size = static_cast<int64_t>(tensor.element_size());
+  bool aligned = tensor.storage_offset() * size % kAlignment == 0;
+  for (int64_t dim = 0; dim < 3; ++dim) {
+    aligned = aligned && (tensor.size(dim) == 1 || tensor.stride(dim) * size % kAlignment == 0);
+  }
+  return aligned ? tensor : tensor.clone(at::MemoryFormat::Contiguous);
+}
+
+Tensor cuda_attention(const Tensor& query, const Tensor& key, const Tensor& value, CudaKernel kernel, double scale) {
   constexpr bool kCausal = true;
   const bool needs_gradient =
       at::GradMode::is_enabled() && (query.requires_grad() || key.requires_grad() || value.requires_grad());
   const auto heads = query.sym_size(1);
-  switch (choose_cuda_kernel(query)) {
+  switch (kernel) {
     case CudaKernel::kCudnn:
       return std::get<0>(at::_scaled_dot_product_cudnn_attention(
           query, repeat_heads(key, heads), repeat_heads(value, heads), /*attn_bias=*/std::nullopt,
@@ -97,6 +120,8 @@ Tensor cuda_attention(const Tensor& query, const Tensor& key, const Tensor& valu
 
 Tensor with_contiguous_rows(const Tensor& tensor) { return tensor.sym_stride(-1) == 1 ? tensor : tensor.contiguous(); }
 
+Tensor for_cuda(const Tensor& tensor) { return with_aligned_rows(with_whole_pieces(with_contiguous_rows(tensor))); }
+
 }  // namespace
 
 Tensor dense_attention(const Tensor& query, const Tensor& key, const Tensor& value, std::optional<double> scale) {
@@ -107,7 +132,12 @@ Tensor dense_attention(const Tensor& query, const Tensor& key, const Tensor& val
     return cpu_flash_attention(with_contiguous_rows(query), with_contiguous_rows(key), with_contiguous_rows(value),
                                scale);
   }
-  return cuda_attention(with_contiguous_rows(query), with_contiguous_rows(key), with_contiguous_rows(value), scale);
+  const CudaKernel kernel = choose_cuda_kernel(query);
+  const auto dim = query.sym_size(3);
+  const double root = std::sqrt(static_cast<double>(dim.guard_int(__FILE__, __LINE__)));
+  const Tensor out =
+      cuda_attention(for_cuda(query), for_cuda(key), for_cuda(value), kernel, scale.value_or(1.0 / root));
+  return out.sym_size(3) == dim ? out : out.narrow_symint(3, 0, dim);
 }
 
 }  // namespace lighthouse

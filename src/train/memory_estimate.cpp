@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "model/token_loss.h"
+
 namespace lighthouse::train {
 namespace {
 
@@ -81,7 +83,14 @@ MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, mo
   const double chunk = std::min(tokens, static_cast<double>(model::kFeedForwardRows));
   const double attention = tokens * (element * (2 * w.hidden + w.query + w.projections) + kFloat * w.query);
   const double feed_forward = element * (tokens * 4 * w.hidden + chunk * 4 * w.intermediate);
-  const double loss = element * tokens * 3 * w.hidden;
+  // In the loss: the output projection once more for the products, its float32 gradient and a chunk's share of that,
+  // the chunk's logits thrice in float32 and twice for the products.
+  const double output = static_cast<double>(m.vocab_size) * w.hidden;
+  const double narrow_output = element < kFloat ? element * output : 0;
+  const double logits =
+      std::min(tokens, static_cast<double>(model::token_loss_rows(m.vocab_size))) * static_cast<double>(m.vocab_size);
+  const double loss =
+      element * tokens * 3 * w.hidden + narrow_output + 2 * kFloat * output + (3 * kFloat + 2 * element) * logits;
   const double table = kFloat * static_cast<double>(config.data.context_length) * static_cast<double>(m.head_dim);
   estimate.working = std::max({attention, feed_forward, loss}) + table;
   return estimate;

@@ -5,6 +5,7 @@
 
 import os
 import random
+import subprocess
 import sys
 import time
 import traceback
@@ -341,6 +342,63 @@ def test_long_sequences():
         assert out.shape == x.shape and out[0, -1, -1].isfinite().all() and level2_last.isfinite().all()
         del x, rows, out, tree, entries
         torch.cuda.empty_cache()
+
+
+def test_any_head_dimension_and_layout():
+    """What torch's kernels do not read as it is: head dimensions of no whole 16 bytes, slices that start or step between
+    them, one token. With the layer and without; forward and gradients against float64."""
+    for dtype, limit in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 3e-3)):
+        for n, dim, top_k in ((700, 6, 16), (700, 1, 16), (700, 65, 16), (700, 130, 16), (65, 64, 512), (1, 64, 16), (1, 3, 16)):
+            for cut in (0, 1):
+                make = lambda h: torch.randn(1, n, h, dim + cut, dtype=dtype, device="cuda")[..., cut:].transpose(1, 2)  # noqa: E731
+                leaves = [make(h).requires_grad_() for h in (4, 2, 2)]
+                options = dict(num_levels=2, top_k=top_k) if n > 1 else dict(num_levels=1)
+                grad = torch.randn(1, 4, n, dim, dtype=dtype, device="cuda")
+                got = lighthouse.attention(*leaves, **options)
+                got = (got, *torch.autograd.grad(got, leaves, grad))
+                wide = [x.detach().cpu().double().requires_grad_() for x in leaves]
+                if lighthouse.retained_length(n, **options) < n:
+                    tree = lighthouse.select(*leaves[:2], **options)
+                    want = reference_layer(*wide, tree._replace(nodes=tree.nodes.cpu()))
+                else:
+                    want = torch.nn.functional.scaled_dot_product_attention(*wide, is_causal=True, enable_gqa=True)
+                want = (want, *torch.autograd.grad(want, wide, grad.cpu().double()))
+                for name, a, b in zip(("out", "dq", "dk", "dv"), got, want):
+                    error = (a.cpu().double() - b).norm() / b.norm().clamp(min=grad.cpu().double().norm() * 1e-3)
+                    assert a.shape == b.shape and error <= limit, (dtype, n, dim, cut, name, error.item())
+
+
+def test_absurd_budget():
+    """A k beyond all windows costs no more memory than all of them."""
+    q = torch.randn(1, 2, 100000, 64, dtype=torch.bfloat16, device="cuda")
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    tree = lighthouse.select(q, q, top_k=1 << 40, num_tiles=5000)
+    assert torch.cuda.max_memory_allocated() - before < 20e6
+    assert torch.equal(tree.nodes.cpu(), lighthouse.select(q.cpu(), q.cpu(), top_k=1 << 40, num_tiles=5000).nodes)
+
+
+OTHER_TREE = """
+import torch, lighthouse_attention as lighthouse
+q = torch.randn(1, 2, 4096, 64, dtype=torch.bfloat16, device="cuda")
+tree = lighthouse.select(q, q, top_k={of}, num_tiles=4)
+rows = lighthouse.gather(q, q, q, lighthouse.select(q, q, top_k={into}, num_tiles=4))
+other = tree._replace(top_k={into})
+{call}
+torch.cuda.synchronize()
+"""
+
+
+def test_another_trees_nodes():
+    """Nodes of another k end in an error, on the device as torch's own indices out of range do."""
+    calls = ("lighthouse.gather(q, q, q, other)", "lighthouse.scatter(rows[0], other)", "other.entries()")
+    for of, into, call in ((256, 64, calls[0]), (64, 256, calls[0]), (64, 256, calls[1]), (64, 256, calls[2])):
+        code = OTHER_TREE.format(of=of, into=into, call=call)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode != 0 and "the tree's nodes must be of the same num_levels" in done.stdout + done.stderr, (call, done)
+    code = OTHER_TREE.format(of=64, into=64, call=";".join(calls))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done
 
 
 def test_errors():

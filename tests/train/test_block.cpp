@@ -203,6 +203,11 @@ TEST(Memory, PoliciesKeepLess) {
   EXPECT_GT(total(Recompute::kSelective), total(Recompute::kFull));
   expect_error([&] { train::expect_fits_memory(config, 2, Recompute::kNone, 1000); },
                {"needs about", "1e-06 GB", "training.recompute"});
+  // 1.05 GB for the output projection's gradient alone, and half of it for the projection in bfloat16.
+  auto wide = config;
+  wide.model.vocab_size = 128 << 10;
+  wide.model.hidden_size = 2048;
+  EXPECT_GT(train::estimate_memory(wide, 2, Recompute::kFull).working, 1.5e9);
 }
 
 TEST(Training, PoliciesGiveTheSameRun) {

@@ -10,6 +10,10 @@
 
 #include "kernels/cuda/kernels.h"
 
+/// CUDA's own, behind assert(), which a release build does without.
+extern "C" __host__ __device__ void __assert_fail(const char* assertion, const char* file, unsigned line,
+                                                  const char* function) noexcept;
+
 namespace lighthouse::kernels::cuda {
 
 inline cudaStream_t stream_of(Stream stream) { return static_cast<cudaStream_t>(stream); }
@@ -78,6 +82,15 @@ inline SmallPyramid small(const Pyramid& p) {
     s.node_offset[level] = static_cast<int>(p.node_offset[level]);
   }
   return s;
+}
+
+/// Nodes of a tree of other sizes lead outside what is allocated by these. Where the last window's rank, the highest of
+/// them all, is what it must be, all ranks have their places. The host cannot look without waiting; so this is as an
+/// index out of range is in torch: a message, and the device's error at the next call.
+inline __device__ void check_tree(const SmallPyramid& p, const Node* nodes) {
+  if (p.num_nodes == 0 || nodes[p.num_nodes - 1] >> kRankShift == p.tail_rank - 1) return;
+  __assert_fail("lighthouse: the tree's nodes must be of the same num_levels, pooling_factor, top_k and num_tiles",
+                __FILE__, __LINE__, "check_tree");
 }
 
 }  // namespace lighthouse::kernels::cuda

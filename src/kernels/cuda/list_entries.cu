@@ -32,7 +32,9 @@ __global__ void list_kernel(const __grid_constant__ ListLaunch l) {
       put(l, tree, p.tail_rank + i, p.tail_begin + i, true);
       continue;
     }
-    const Node word = l.nodes[static_cast<int64_t>(tree) * p.num_nodes + item];
+    const Node* const nodes = l.nodes + static_cast<int64_t>(tree) * p.num_nodes;
+    if (item == p.num_nodes - 1) check_tree(p, nodes);
+    const Node word = nodes[item];
     if (word == kNotRetained) continue;
     const int rank = word >> kRankShift;
     put(l, tree, rank, p.num_tokens + item, (word & kWrites) != 0);

@@ -27,7 +27,8 @@ struct SelectLaunch {
   const float* query_scores;
   const float* key_scores;
   Node* nodes;
-  int* expanded;  // [trees, num_tiles, kept levels, tile_budget]
+  int most_expanded;  // by a level of a tile
+  int* expanded;      // [trees, num_tiles, kept levels, most_expanded]
 };
 
 /// A number that sorts as the rule does: larger scores first, +0 equal to -0, NaN below everything but what is not
@@ -55,7 +56,8 @@ class TileSelector {
         query_scores_(s.query_scores + static_cast<int64_t>(tree) * p_.num_nodes),
         key_scores_(s.key_scores + static_cast<int64_t>(tree) * p_.num_nodes),
         nodes_(s.nodes + static_cast<int64_t>(tree) * p_.num_nodes),
-        expanded_(s.expanded + (static_cast<int64_t>(tree) * p_.num_tiles + tile) * (p_.num_levels - 1) * budget()),
+        expanded_(s.expanded +
+                  (static_cast<int64_t>(tree) * p_.num_tiles + tile) * (p_.num_levels - 1) * s.most_expanded),
         tile_(tile),
         begin_(tile_begin(tile)),
         end_(tile_begin(tile + 1)) {}
@@ -74,9 +76,6 @@ class TileSelector {
   }
 
  private:
-  /// A budget beyond the windows there are is as good as all of them.
-  __device__ int budget() const { return min(p_.tile_budget, p_.num_windows[1]); }
-
   __device__ int tile_begin(int tile) const {
     return static_cast<int>(static_cast<int64_t>(tile) * p_.num_coarsest_windows / p_.num_tiles);
   }
@@ -84,7 +83,7 @@ class TileSelector {
   __device__ Node& node(int level, int window) const { return nodes_[p_.node_offset[level] + window]; }
 
   /// Windows that a level expands, ascending.
-  __device__ int* expanded(int level) const { return expanded_ + (level - 1) * static_cast<int64_t>(budget()); }
+  __device__ int* expanded(int level) const { return expanded_ + (level - 1) * static_cast<int64_t>(s_.most_expanded); }
 
   /// The window of a level's candidate: of the coarsest level all of the tile, below the children of what was expanded.
   __device__ int window_of(int level, int candidate) const {
@@ -330,13 +329,18 @@ __global__ void __launch_bounds__(kThreads) select_kernel(const __grid_constant_
   }
 }
 
+/// Windows that a level of a tile may expand: its budget, or all that a tile has of level 1.
+int64_t most_expanded(const Pyramid& p) {
+  const int64_t of_coarsest = p.num_windows[1] / p.num_coarsest_windows;
+  return std::min(p.tile_budget, ceil_div(p.num_coarsest_windows, p.num_tiles) * of_coarsest);
+}
+
 }  // namespace
 
 size_t select_workspace(const SelectParameters& parameters) {
   const Pyramid& p = parameters.pyramid;
   if (p.num_nodes == 0) return 0;
-  const int64_t budget = std::min(p.tile_budget, p.num_windows[1]);
-  return static_cast<size_t>(parameters.trees * p.num_tiles * (p.num_levels - 1) * budget) * sizeof(int);
+  return static_cast<size_t>(parameters.trees * p.num_tiles * (p.num_levels - 1) * most_expanded(p)) * sizeof(int);
 }
 
 Status select(const SelectParameters& parameters, void* workspace, Stream stream) {
@@ -349,6 +353,7 @@ Status select(const SelectParameters& parameters, void* workspace, Stream stream
   s.query_scores = parameters.query_scores;
   s.key_scores = parameters.key_scores;
   s.nodes = parameters.nodes;
+  s.most_expanded = static_cast<int>(most_expanded(parameters.pyramid));
   s.expanded = static_cast<int*>(workspace);
   const dim3 grid(static_cast<unsigned>(s.pyramid.num_tiles), static_cast<unsigned>(std::min(s.trees, 65535)));
   select_kernel<<<grid, kThreads, 0, stream_of(stream)>>>(s);

@@ -131,6 +131,11 @@ template <int kWidth, typename Body>
 __device__ void for_each_walk(const WindowLaunch& w, const Body& body) {
   const int group = blockIdx.x * blockDim.y + threadIdx.y;
   if (group >= w.groups) return;
+  if (group == w.groups - 1 && blockIdx.y == 0 && blockIdx.z == 0) {
+    for (int tree = threadIdx.x; tree < w.batch * w.kv_heads; tree += blockDim.x) {
+      check_tree(w.pyramid, w.nodes + static_cast<int64_t>(tree) * w.pyramid.num_nodes);
+    }
+  }
   for (int batch = blockIdx.z; batch < w.batch; batch += gridDim.z) {
     for (int head = blockIdx.y; head < w.first_head[w.num_arrays]; head += gridDim.y) {
       for (int piece = threadIdx.x; piece < w.pieces; piece += blockDim.x) body(group, batch, head, piece * kWidth);
