@@ -27,16 +27,24 @@ import time
 STEP_TOKENS, CONTEXT = 32768, 8192  # of configs/quality.toml
 
 
-def stages(tokens: int, split: float, opening: float) -> str:
-    """Steps for a budget: a share of dense ones where the run opens with them, one of Lighthouse, the rest dense."""
+CYCLES = 10
+
+
+def stages(tokens: int, split: float, opening: float, mixed: float) -> str:
+    """Steps for a budget: a share of dense ones where the run opens with them, one of Lighthouse, the rest dense. A share of the
+    dense ones may come in ten parts, one after each tenth of the Lighthouse ones."""
     total = round(tokens / STEP_TOKENS)
     first, sparse = round(total * opening), round(total * split)
     rows = [("dense", first), ("lighthouse", sparse), ("dense", total - first - sparse)]
+    if mixed:
+        part, between = round(sparse / CYCLES), round(total * mixed / CYCLES)
+        rows = [("lighthouse", part), ("dense", between)] * CYCLES
+        rows[-1] = ("dense", total - sum(steps for _, steps in rows[:-1]))
     return "stages=[" + ", ".join(f'{{attention = "{kind}", steps = {steps}}}' for kind, steps in rows if steps) + "]"
 
 
-def run(name: str, tokens: float, split: float, seed: int = 1, opening: float = 0, **settings) -> dict:
-    sets = [f"seed={seed}", stages(round(tokens), split, opening)]
+def run(name: str, tokens: float, split: float, seed: int = 1, opening: float = 0, mixed: float = 0, **settings) -> dict:
+    sets = [f"seed={seed}", stages(round(tokens), split, opening, mixed)]
     sets += [f"{key.replace('__', '.')}={json.dumps(value)}" for key, value in settings.items()]
     return {"name": f"{name}-{tokens / 1e6:.0f}M-s{seed}", "kind": name, "tokens": tokens, "seed": seed, "sets": sets}
 
@@ -64,8 +72,9 @@ def recipes() -> list[dict]:
         run("dense-first-paper-k128", tokens, 0.625, **both, attention__top_k=128),
         run("dense-first-paper-k512", tokens, 0.625, **both, attention__top_k=512),
         run("dense-first-paper-L2", tokens, 0.625, **both, attention__num_levels=2),
-        run("dense-first-paper-L4", tokens, 0.625, **both, attention__num_levels=4),
+        run("dense-first-mixed", tokens, 0.625, mixed=0.125, **FIRST),
         run("dense-first-paper-p8", tokens, 0.625, **both, attention__num_levels=2, attention__pooling_factor=8),
+        run("dense-first-paper-L4", tokens, 0.625, **both, attention__num_levels=4),
         run("dense-first-paper-linear", tokens, 0.625, **both, schedule__kind="linear"),
         run("dense-linear", tokens, 0, schedule__kind="linear"),
         run("dense-first-paper-split-50", tokens, 0.5, **both),
@@ -84,12 +93,14 @@ def long() -> list[dict]:
     # The default of 16 sequences would be half a million tokens per validation, under quadratic attention.
     settings["training__validation_sequences"] = 16 * CONTEXT // context
     return [
+        run("dense-first-mixed-32k", 65e6, 0.625, mixed=0.125, **settings, **FIRST),
         run("dense-first-k512-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST),
         run("dense-first-k2048-32k", 65e6, 0.625, **{**settings, "attention__top_k": 2048}, **FIRST),
         run("dense-first-L2-32k", 65e6, 0.625, **settings, **FIRST, attention__num_levels=2),
         run("dense-first-k512-L2-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST, attention__num_levels=2),
         run("dense-first-paper-32k", 130e6, 0.625, **settings, **FIRST, **PAPER),
         run("dense-32k", 130e6, 0, **settings),
+        run("dense-first-mixed-32k", 130e6, 0.625, mixed=0.125, **settings, **FIRST),
         run("dense-first-32k", 130e6, 0.625, **settings, **FIRST),
         run("dense-32k", 65e6, 0, **settings),
         run("dense-first-32k", 65e6, 0.625, **settings, **FIRST),
