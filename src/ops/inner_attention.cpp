@@ -72,7 +72,8 @@ CudaKernel choose_cuda_kernel(const Tensor& query) {
   const bool deterministic =
       at::globalContext().deterministicAlgorithms() && !at::globalContext().deterministicAlgorithmsWarnOnly();
   const bool hopper = kernels::cuda::compute_capability(query.device().index()) >= 90;
-  return hopper && dim <= 128 && !deterministic ? CudaKernel::kCudnn : CudaKernel::kFlash;
+  const bool several = query.sym_size(2) > 1;  // cuDNN has no gradient for one row
+  return hopper && several && dim <= 128 && !deterministic ? CudaKernel::kCudnn : CudaKernel::kFlash;
 }
 
 /// These kernels read 16 bytes at a time.
