@@ -51,9 +51,9 @@ class Broadcast : Walk<T, kWidth, kSpan> {
     // stored.
 #pragma unroll 1
     for (int c = 0; c < kP; ++c) {
-      Node next = kNotRetained;
+      const Node next = c + 1 < kP ? words[2] : kNotRetained;
 #pragma unroll
-      for (int i = 2; i <= kP; ++i) next = i == c + 2 ? words[i] : next;
+      for (int i = 2; i < kP; ++i) words[i] = words[i + 1];
       const P next_row = read_entry(this->entry_word(next, current));
       S sum = outer;
       sum.add(row, this->weight(1));
