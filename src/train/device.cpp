@@ -53,6 +53,9 @@ ComputePlan choose_compute(const RunConfig& config) {
   return plan;
 }
 
+/// Of the memory: an estimate is good to some percent, and what is freed in between leaves gaps.
+constexpr double kComfortable = 0.96;
+
 ComputePlan plan_compute(const RunConfig& config) {
   ComputePlan plan = choose_compute(config);
   const auto element_size = static_cast<int64_t>(torch::elementSize(plan.type));
@@ -64,7 +67,7 @@ ComputePlan plan_compute(const RunConfig& config) {
   using model::Recompute;
   for (const Recompute recompute : {Recompute::kNone, Recompute::kSelective, Recompute::kFull}) {
     plan.recompute = recompute;
-    if (estimate_memory(config, element_size, recompute).total() <= plan.memory_bytes) return plan;
+    if (estimate_memory(config, element_size, recompute).total() <= kComfortable * plan.memory_bytes) return plan;
   }
   expect_fits_memory(config, element_size, plan.recompute, plan.memory_bytes);
   return plan;

@@ -27,18 +27,20 @@ double parameters(const model::ModelConfig& m) {
 
 /// Widths of a layer, in values per token.
 struct Widths {
-  double hidden, intermediate, query, projections;
+  double hidden, intermediate, query, projections, attended;
   explicit Widths(const model::ModelConfig& m)
       : hidden(static_cast<double>(m.hidden_size)),
         intermediate(static_cast<double>(m.intermediate_size)),
         query(static_cast<double>(m.num_attention_heads * m.head_dim)),
-        projections(static_cast<double>((m.num_attention_heads + 2 * m.num_key_value_heads) * m.head_dim)) {}
+        projections(static_cast<double>((m.num_attention_heads + 2 * m.num_key_value_heads) * m.head_dim)),
+        // Grouped heads are repeated for cuDNN, and stay so until the backward pass.
+        attended(3 * query) {}
 };
 
 /// Values per token that a layer keeps: attention's inputs and output for a share of the tokens, and what the policy
 /// keeps beside.
 double kept_per_token(const Widths& w, double retained, model::Recompute recompute) {
-  double kept = w.hidden + retained * (w.projections + w.query);
+  double kept = w.hidden + retained * (w.attended + w.query);
   if (recompute != model::Recompute::kFull) kept += w.hidden;
   if (recompute == model::Recompute::kNone) kept += 2 * w.intermediate;
   return kept;
@@ -84,13 +86,13 @@ MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, mo
   const double attention = tokens * (element * (2 * w.hidden + w.query + w.projections) + kFloat * w.query);
   const double feed_forward = element * (tokens * 4 * w.hidden + chunk * 4 * w.intermediate);
   // In the loss: the output projection once more for the products, its float32 gradient and a chunk's share of that,
-  // the chunk's logits thrice in float32 and twice for the products.
+  // the chunk's logits in float32 and for the products.
   const double output = static_cast<double>(m.vocab_size) * w.hidden;
   const double narrow_output = element < kFloat ? element * output : 0;
   const double logits =
       std::min(tokens, static_cast<double>(model::token_loss_rows(m.vocab_size))) * static_cast<double>(m.vocab_size);
   const double loss =
-      element * tokens * 3 * w.hidden + narrow_output + 2 * kFloat * output + (3 * kFloat + 2 * element) * logits;
+      element * tokens * 3 * w.hidden + narrow_output + 2 * kFloat * output + (kFloat + element) * logits;
   const double table = kFloat * static_cast<double>(config.data.context_length) * static_cast<double>(m.head_dim);
   estimate.working = std::max({attention, feed_forward, loss}) + table;
   return estimate;
