@@ -7,7 +7,6 @@
 #include <stdexcept>
 
 namespace lighthouse::cli {
-namespace {
 
 train::Device device_of(const std::string& name) {
   if (name == "auto") return train::Device::kAuto;
@@ -15,6 +14,8 @@ train::Device device_of(const std::string& name) {
   if (name == "cuda") return train::Device::kCuda;
   throw std::invalid_argument("--device must be auto, cpu or cuda; got " + name);
 }
+
+namespace {
 
 train::Precision precision_of(const std::string& name) {
   if (name == "auto") return train::Precision::kAuto;

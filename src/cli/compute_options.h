@@ -14,6 +14,9 @@ struct ComputeArguments {
   int64_t threads = 0;
 };
 
+/// Of a --device. Throws std::invalid_argument naming the option.
+train::Device device_of(const std::string& name);
+
 void add_compute_options(CLI::App* command, ComputeArguments& arguments);
 
 /// Where to compute and in what; sets torch's threads. Throws std::invalid_argument naming the option.

@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "cli/commands.h"
+#include "cli/compute_options.h"
 #include "cli/eval_report.h"
 #include "cli/output_file.h"
 #include "cli/progress.h"
@@ -143,16 +144,8 @@ void check(const EvalArguments& arguments) {
 /// run's.
 train::ComputePlan plan_of(const EvalArguments& arguments, const train::RunConfig& config) {
   train::RunConfig plan = config;
-  if (arguments.device != "auto" && arguments.device != "cpu" && arguments.device != "cuda")
-    throw std::invalid_argument("--device must be auto, cpu or cuda; got " + arguments.device);
-  plan.training.device = arguments.device == "cpu"    ? train::Device::kCpu
-                         : arguments.device == "cuda" ? train::Device::kCuda
-                                                      : train::Device::kAuto;
-  plan.training.recompute = model::Recompute::kFull;  // there is no backward, and so no activations to estimate
-  plan.training.batch_size = 1;
-  plan.data.context_length = 1;
-  plan.stages = {{.name = "dense", .lighthouse = false, .steps = 1, .top_k = {}}};
-  return train::plan_compute(plan);
+  plan.training.device = device_of(arguments.device);
+  return train::choose_compute(plan);
 }
 
 /// The run's data at the context to evaluate. Throws where sequences of it would reach into what was trained on.

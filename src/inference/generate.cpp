@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <stdexcept>
 
 namespace lighthouse::inference {
@@ -16,8 +17,9 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 }  // namespace
 
 void check(const GenerateOptions& options) {
-  if (options.max_new_tokens < 0) {
-    throw std::invalid_argument("max_new_tokens must be at least 0; got " + std::to_string(options.max_new_tokens));
+  if (options.max_new_tokens < 0 || options.max_new_tokens > std::numeric_limits<int32_t>::max()) {
+    throw std::invalid_argument("max_new_tokens must be from 0 to 2147483647; got " +
+                                std::to_string(options.max_new_tokens));
   }
   check(options.sampling);
 }

@@ -4,7 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include <limits>
+#include <vector>
 
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/memory.h"
@@ -12,6 +12,7 @@
 #include "ops/checks.h"
 #include "ops/kernel_arguments.h"
 #include "ops/operators.h"
+#include "ops/window_operators.h"
 
 namespace lighthouse::ops {
 namespace {
@@ -108,148 +109,72 @@ Tensors4 rotary_score_cpu(const Tensor& query, const Tensor& key, const Tensor& 
   return {rotated_query, rotated_key, scores.query, scores.key};
 }
 
-/// Nodes of a tree of other k or n have other ranks, which would lead outside what is allocated by these. Each tile's
-/// last window has its highest rank: looking at those tells.
-void check_ranks(const char* op, const Tensor& nodes, const Geometry& geometry) {
-  if (geometry.num_levels() == 1 || geometry.num_coarsest_windows() == 0) return;
-  const int64_t roots = geometry.level_offset(geometry.num_levels() - 1) - geometry.num_tokens();
-  const auto words = nodes.accessor<const int32_t, 3>();
-  for (int64_t batch = 0; batch < words.size(0); ++batch) {
-    for (int64_t head = 0; head < words.size(1); ++head) {
-      for (int64_t tile = 0; tile < geometry.num_tiles(); ++tile) {
-        const int64_t root = roots + geometry.tile_begin(tile + 1) - 1;
-        const int64_t rank = words[batch][head][root] >> kernels::kRankShift;
-        TORCH_CHECK_VALUE(rank == geometry.tile_rank(tile + 1) - 1, op,
-                          ": the tree's nodes must be those of these sizes, ", geometry.to_string(),
-                          "; got nodes of another selection: tile ", tile, " of them ends at entry ", rank + 1,
-                          ", not ", geometry.tile_rank(tile + 1));
+struct Cpu {
+  static Geometry geometry(const char* op, int64_t num_tokens, const PyramidOptions& options) {
+    return make_tree_geometry(op, num_tokens, options);
+  }
+
+  /// Nodes of a tree of other k or n have other ranks, which would lead outside what is allocated by these. Each tile's
+  /// last window has its highest rank: looking at those tells.
+  static void check_tree(const char* op, const Tensor& nodes, const Geometry& geometry) {
+    if (geometry.num_levels() == 1 || geometry.num_coarsest_windows() == 0) return;
+    const int64_t roots = geometry.level_offset(geometry.num_levels() - 1) - geometry.num_tokens();
+    const auto words = nodes.accessor<const int32_t, 3>();
+    for (int64_t batch = 0; batch < words.size(0); ++batch) {
+      for (int64_t head = 0; head < words.size(1); ++head) {
+        for (int64_t tile = 0; tile < geometry.num_tiles(); ++tile) {
+          const int64_t root = roots + geometry.tile_begin(tile + 1) - 1;
+          const int64_t rank = words[batch][head][root] >> kernels::kRankShift;
+          TORCH_CHECK_VALUE(rank == geometry.tile_rank(tile + 1) - 1, op,
+                            ": the tree's nodes must be those of these sizes, ", geometry.to_string(),
+                            "; got nodes of another selection: tile ", tile, " of them ends at entry ", rank + 1,
+                            ", not ", geometry.tile_rank(tile + 1));
+        }
       }
     }
   }
-}
 
-/// Of one tensor.
-Tensor move_windows(const char* op, Direction direction, kernels::Span span, const Tensor& input,
-                    const Tensor& nodes_in, const Geometry& geometry) {
-  const Tensor from = with_contiguous_rows(input);
-  const Tensor nodes = nodes_in.contiguous();
-  const bool reduce = direction == Direction::kReduce;
-  Tensor to = empty_rows(from, reduce ? geometry.retained_length() : geometry.num_tokens());
-  kernels::WindowParameters parameters = window_parameters(op, geometry, span, from, nodes);
-  parameters.heads = from.size(1);
-  parameters.tokens = rows_of(reduce ? from : to);
-  parameters.retained = rows_of(reduce ? to : from);
-  if (to.numel() == 0) return to;
-  if (reduce) {
-    kernels::cpu::window_reduce(parameters, torch_threads());
-  } else {
-    kernels::cpu::window_broadcast(parameters, torch_threads());
+  static std::vector<Tensor> move(const char* op, Direction direction, kernels::Span span,
+                                  const std::vector<Tensor>& inputs, const Tensor& nodes_in, const Geometry& geometry) {
+    const Tensor nodes = nodes_in.contiguous();
+    const bool reduce = direction == Direction::kReduce;
+    std::vector<Tensor> outputs;
+    for (const Tensor& input : inputs) {
+      const Tensor from = with_contiguous_rows(input);
+      const Tensor to = empty_rows(from, reduce ? geometry.retained_length() : geometry.num_tokens());
+      outputs.push_back(to);
+      if (to.numel() == 0) continue;
+      kernels::WindowParameters parameters = window_parameters(op, geometry, span, from, nodes);
+      parameters.heads = from.size(1);
+      parameters.tokens = rows_of(reduce ? from : to);
+      parameters.retained = rows_of(reduce ? to : from);
+      if (reduce) {
+        kernels::cpu::window_reduce(parameters, torch_threads());
+      } else {
+        kernels::cpu::window_broadcast(parameters, torch_threads());
+      }
+    }
+    return outputs;
   }
-  return to;
-}
 
-Tensors3 gather_cpu(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
-                    int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::gather";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  check_heads(kOp, "N", query, key, value);
-  check_nodes(kOp, nodes, query.size(2), options);
-  check_nodes_match(kOp, nodes, key);
-  const Geometry geometry = make_tree_geometry(kOp, query.size(2), options);
-  check_ranks(kOp, nodes, geometry);
-  const auto pool = [&](const Tensor& tensor) {
-    return move_windows(kOp, Direction::kReduce, kernels::Span::kWindow, tensor, nodes, geometry);
-  };
-  return {pool(query), pool(key), pool(value)};
-}
-
-Tensors3 gather_backward_cpu(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
-                             const Tensor& nodes, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,
-                             int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::gather_backward";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  check_heads(kOp, "S", grad_query, grad_key, grad_value);
-  check_nodes(kOp, nodes, num_tokens, options);
-  check_nodes_match(kOp, nodes, grad_key);
-  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
-  check_ranks(kOp, nodes, geometry);
-  check_rows(kOp, "grad_query", grad_query, geometry.retained_length(), nodes);
-  const auto unpool = [&](const Tensor& tensor) {
-    return move_windows(kOp, Direction::kBroadcast, kernels::Span::kWindow, tensor, nodes, geometry);
-  };
-  return {unpool(grad_query), unpool(grad_key), unpool(grad_value)};
-}
-
-Tensor scatter_cpu(const Tensor& output, const Tensor& nodes, int64_t num_tokens, int64_t num_levels,
-                   int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::scatter";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  check_nodes(kOp, nodes, num_tokens, options);
-  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
-  check_ranks(kOp, nodes, geometry);
-  check_rows(kOp, "output", output, geometry.retained_length(), nodes);
-  return move_windows(kOp, Direction::kBroadcast, kernels::Span::kWriteRange, output, nodes, geometry);
-}
-
-Tensor scatter_backward_cpu(const Tensor& grad_output, const Tensor& nodes, int64_t num_levels, int64_t pooling_factor,
-                            int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::scatter_backward";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  TORCH_CHECK_VALUE(grad_output.dim() == 4, kOp, ": grad_output must have 4 dimensions; got ", grad_output.dim());
-  const int64_t num_tokens = grad_output.size(2);
-  check_nodes(kOp, nodes, num_tokens, options);
-  check_rows(kOp, "grad_output", grad_output, num_tokens, nodes);
-  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
-  check_ranks(kOp, nodes, geometry);
-  return move_windows(kOp, Direction::kReduce, kernels::Span::kWriteRange, grad_output, nodes, geometry);
-}
-
-Tensor entries_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,
-                   int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::entries";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  check_nodes(kOp, nodes_in, num_tokens, options);
-  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
-  check_ranks(kOp, nodes_in, geometry);
-  TORCH_CHECK_VALUE(geometry.num_entries() <= std::numeric_limits<int32_t>::max(), kOp,
-                    ": flat indices are int32, so the pyramid must have fewer than 2^31 entries; got ",
-                    geometry.num_entries());
-  const Tensor nodes = nodes_in.contiguous();
-  Tensor entries = at::empty({nodes.size(0), nodes.size(1), geometry.retained_length()}, nodes.options());
-  auto parameters = list_parameters(nodes, geometry);
-  parameters.entries = entries.mutable_data_ptr<int32_t>();
-  kernels::cpu::list_entries(parameters, torch_threads());
-  return entries;
-}
-
-Tensor writes_cpu(const Tensor& nodes_in, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                  std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::writes";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  check_nodes(kOp, nodes_in, num_tokens, options);
-  const Geometry geometry = make_tree_geometry(kOp, num_tokens, options);
-  check_ranks(kOp, nodes_in, geometry);
-  const Tensor nodes = nodes_in.contiguous();
-  Tensor writes =
-      at::empty({nodes.size(0), nodes.size(1), geometry.retained_length()}, nodes.options().dtype(at::kBool));
-  auto parameters = list_parameters(nodes, geometry);
-  parameters.writes = writes.mutable_data_ptr<bool>();
-  kernels::cpu::list_entries(parameters, torch_threads());
-  return writes;
-}
+  static void list(const char*, const Tensor&, const kernels::ListParameters& parameters) {
+    kernels::cpu::list_entries(parameters, torch_threads());
+  }
+};
 
 }  // namespace
 }  // namespace lighthouse::ops
 
 TORCH_LIBRARY_IMPL(lighthouse, CPU, m) {
+  using Operators = lighthouse::ops::WindowOperators<lighthouse::ops::Cpu>;
   m.impl("select", &lighthouse::ops::select_cpu);
   m.impl("select_windows", &lighthouse::ops::select_windows_cpu);
   m.impl("rotary", &lighthouse::ops::rotary_cpu);
   m.impl("rotary_score", &lighthouse::ops::rotary_score_cpu);
-  m.impl("gather", &lighthouse::ops::gather_cpu);
-  m.impl("gather_backward", &lighthouse::ops::gather_backward_cpu);
-  m.impl("scatter", &lighthouse::ops::scatter_cpu);
-  m.impl("scatter_backward", &lighthouse::ops::scatter_backward_cpu);
-  m.impl("entries", &lighthouse::ops::entries_cpu);
-  m.impl("writes", &lighthouse::ops::writes_cpu);
+  m.impl("gather", &Operators::gather);
+  m.impl("gather_backward", &Operators::gather_backward);
+  m.impl("scatter", &Operators::scatter);
+  m.impl("scatter_backward", &Operators::scatter_backward);
+  m.impl("entries", &Operators::entries);
+  m.impl("writes", &Operators::writes);
 }

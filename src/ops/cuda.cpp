@@ -3,12 +3,14 @@
 #include <torch/library.h>
 
 #include <limits>
+#include <vector>
 
 #include "kernels/pyramid.h"
 #include "ops/checks.h"
 #include "ops/cuda_launch.h"
 #include "ops/kernel_arguments.h"
 #include "ops/operators.h"
+#include "ops/window_operators.h"
 
 namespace lighthouse::ops {
 namespace {
@@ -112,117 +114,56 @@ Tensors4 rotary_score_cuda(const Tensor& query, const Tensor& key, const Tensor&
   return {rotated_query, rotated_key, scores.query, scores.key};
 }
 
-/// Window-reduce ([.., N, D] -> [.., S, D]) or window-broadcast ([.., S, D] -> [.., N, D]) of tensors that share a
-/// tree.
-std::vector<Tensor> move_windows(const char* op, Direction direction, kernels::Span span,
-                                 const std::vector<Tensor>& inputs, const Tensor& nodes_in, const Geometry& geometry) {
-  const c10::cuda::CUDAGuard guard(nodes_in.device());
-  const Tensor nodes = nodes_in.contiguous();
-  const bool reduce = direction == Direction::kReduce;
-  const int64_t rows = reduce ? geometry.retained_length() : geometry.num_tokens();
-  kernels::WindowParameters common = window_parameters(op, geometry, span, inputs.front(), nodes);
-  kernels::cuda::WindowArrays arrays;
-  std::vector<Tensor> contiguous;  // kept until the launch
-  std::vector<Tensor> outputs;
-  for (const Tensor& input : inputs) {
-    const Tensor from = with_contiguous_rows(input);
-    Tensor to = at::empty({from.size(0), from.size(1), rows, from.size(3)}, from.options());
-    arrays.arrays[arrays.count++] = {from.size(1), rows_of(reduce ? from : to), rows_of(reduce ? to : from)};
-    contiguous.push_back(from);
-    outputs.push_back(to);
+struct Cuda {
+  static Geometry geometry(const char* op, int64_t num_tokens, const PyramidOptions& options) {
+    return make_cuda_geometry(op, num_tokens, options);
   }
-  if (outputs.front().numel() == 0) return outputs;
-  check_status(op, reduce ? kernels::cuda::window_reduce(common, arrays, current_stream())
-                          : kernels::cuda::window_broadcast(common, arrays, current_stream()));
-  return outputs;
-}
 
-Tensors3 gather_cuda(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
-                     int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::gather";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  check_heads(kOp, "N", query, key, value);
-  check_nodes(kOp, nodes, query.size(2), options);
-  check_nodes_match(kOp, nodes, key);
-  const Geometry geometry = make_cuda_geometry(kOp, query.size(2), options);
-  const auto out = move_windows(kOp, Direction::kReduce, kernels::Span::kWindow, {query, key, value}, nodes, geometry);
-  return {out[0], out[1], out[2]};
-}
+  /// By the kernels: the host would have to wait for the nodes.
+  static void check_tree(const char*, const Tensor&, const Geometry&) {}
 
-Tensors3 gather_backward_cuda(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
-                              const Tensor& nodes, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,
-                              int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::gather_backward";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  check_heads(kOp, "S", grad_query, grad_key, grad_value);
-  check_nodes(kOp, nodes, num_tokens, options);
-  check_nodes_match(kOp, nodes, grad_key);
-  const Geometry geometry = make_cuda_geometry(kOp, num_tokens, options);
-  check_rows(kOp, "grad_query", grad_query, geometry.retained_length(), nodes);
-  const auto out = move_windows(kOp, Direction::kBroadcast, kernels::Span::kWindow, {grad_query, grad_key, grad_value},
-                                nodes, geometry);
-  return {out[0], out[1], out[2]};
-}
+  static std::vector<Tensor> move(const char* op, Direction direction, kernels::Span span,
+                                  const std::vector<Tensor>& inputs, const Tensor& nodes_in, const Geometry& geometry) {
+    const c10::cuda::CUDAGuard guard(nodes_in.device());
+    const Tensor nodes = nodes_in.contiguous();
+    const bool reduce = direction == Direction::kReduce;
+    const int64_t rows = reduce ? geometry.retained_length() : geometry.num_tokens();
+    kernels::WindowParameters common = window_parameters(op, geometry, span, inputs.front(), nodes);
+    kernels::cuda::WindowArrays arrays;
+    std::vector<Tensor> contiguous;  // kept until the launch
+    std::vector<Tensor> outputs;
+    for (const Tensor& input : inputs) {
+      const Tensor from = with_contiguous_rows(input);
+      Tensor to = at::empty({from.size(0), from.size(1), rows, from.size(3)}, from.options());
+      arrays.arrays[arrays.count++] = {from.size(1), rows_of(reduce ? from : to), rows_of(reduce ? to : from)};
+      contiguous.push_back(from);
+      outputs.push_back(to);
+    }
+    if (outputs.front().numel() == 0) return outputs;
+    check_status(op, reduce ? kernels::cuda::window_reduce(common, arrays, current_stream())
+                            : kernels::cuda::window_broadcast(common, arrays, current_stream()));
+    return outputs;
+  }
 
-Tensor scatter_cuda(const Tensor& output, const Tensor& nodes, int64_t num_tokens, int64_t num_levels,
-                    int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::scatter";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  check_nodes(kOp, nodes, num_tokens, options);
-  const Geometry geometry = make_cuda_geometry(kOp, num_tokens, options);
-  check_rows(kOp, "output", output, geometry.retained_length(), nodes);
-  return move_windows(kOp, Direction::kBroadcast, kernels::Span::kWriteRange, {output}, nodes, geometry)[0];
-}
-
-Tensor scatter_backward_cuda(const Tensor& grad_output, const Tensor& nodes, int64_t num_levels, int64_t pooling_factor,
-                             int64_t top_k, std::optional<int64_t> num_tiles) {
-  constexpr const char* kOp = "lighthouse::scatter_backward";
-  const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
-  TORCH_CHECK_VALUE(grad_output.dim() == 4, kOp, ": grad_output must have 4 dimensions; got ", grad_output.dim());
-  const int64_t num_tokens = grad_output.size(2);
-  check_nodes(kOp, nodes, num_tokens, options);
-  check_rows(kOp, "grad_output", grad_output, num_tokens, nodes);
-  const Geometry geometry = make_cuda_geometry(kOp, num_tokens, options);
-  return move_windows(kOp, Direction::kReduce, kernels::Span::kWriteRange, {grad_output}, nodes, geometry)[0];
-}
-
-/// The lists of a tree: entries or writes.
-Tensor list_cuda(const char* op, const Tensor& nodes_in, int64_t num_tokens, const PyramidOptions& options,
-                 at::ScalarType type) {
-  check_nodes(op, nodes_in, num_tokens, options);
-  const Geometry geometry = make_cuda_geometry(op, num_tokens, options);
-  const c10::cuda::CUDAGuard guard(nodes_in.device());
-  const Tensor nodes = nodes_in.contiguous();
-  Tensor list = at::empty({nodes.size(0), nodes.size(1), geometry.retained_length()}, nodes.options().dtype(type));
-  auto parameters = list_parameters(nodes, geometry);
-  if (type == at::kBool) parameters.writes = list.mutable_data_ptr<bool>();
-  if (type == at::kInt) parameters.entries = list.mutable_data_ptr<int32_t>();
-  check_status(op, kernels::cuda::list_entries(parameters, current_stream()));
-  return list;
-}
-
-Tensor entries_cuda(const Tensor& nodes, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                    std::optional<int64_t> num_tiles) {
-  return list_cuda("lighthouse::entries", nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles}, at::kInt);
-}
-
-Tensor writes_cuda(const Tensor& nodes, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                   std::optional<int64_t> num_tiles) {
-  return list_cuda("lighthouse::writes", nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles}, at::kBool);
-}
+  static void list(const char* op, const Tensor& nodes, const kernels::ListParameters& parameters) {
+    const c10::cuda::CUDAGuard guard(nodes.device());
+    check_status(op, kernels::cuda::list_entries(parameters, current_stream()));
+  }
+};
 
 }  // namespace
 }  // namespace lighthouse::ops
 
 TORCH_LIBRARY_IMPL(lighthouse, CUDA, m) {
+  using Operators = lighthouse::ops::WindowOperators<lighthouse::ops::Cuda>;
   m.impl("select", &lighthouse::ops::select_cuda);
   m.impl("select_windows", &lighthouse::ops::select_windows_cuda);
   m.impl("rotary", &lighthouse::ops::rotary_cuda);
   m.impl("rotary_score", &lighthouse::ops::rotary_score_cuda);
-  m.impl("gather", &lighthouse::ops::gather_cuda);
-  m.impl("gather_backward", &lighthouse::ops::gather_backward_cuda);
-  m.impl("scatter", &lighthouse::ops::scatter_cuda);
-  m.impl("scatter_backward", &lighthouse::ops::scatter_backward_cuda);
-  m.impl("entries", &lighthouse::ops::entries_cuda);
-  m.impl("writes", &lighthouse::ops::writes_cuda);
+  m.impl("gather", &Operators::gather);
+  m.impl("gather_backward", &Operators::gather_backward);
+  m.impl("scatter", &Operators::scatter);
+  m.impl("scatter_backward", &Operators::scatter_backward);
+  m.impl("entries", &Operators::entries);
+  m.impl("writes", &Operators::writes);
 }

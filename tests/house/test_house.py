@@ -347,6 +347,9 @@ def test_recorded_benchmarks(tmp_path):
         assert failed.returncode == 1 and words in failed.stderr and len(failed.stderr.splitlines()) == 1
     assert "cannot read" in program("bench", "--from", str(tmp_path / "none.json")).stderr
     assert program("bench", "--from", str(recorded), "--n", "512").returncode == 2
+    for layers_only in (["--html", "x.html"], ["--svg", "x.svg"], ["--threads", "2"]):
+        failed = program("bench", "--train", str(ROOT / "configs/example-cpu.toml"), *layers_only)
+        assert failed.returncode == 2 and f"{layers_only[0]} excludes --train" in failed.stderr + failed.stdout, failed
 
 
 def configuration_keys() -> list[str]:

@@ -302,6 +302,9 @@ steps = 3
     assert "init: " in other.stderr and "another configuration" in other.stderr
     itself = lighthouse("train", config, "--init", cut, "--overwrite", *at(cut), fails=True)
     assert "init must name another folder than output_dir" in itself.stderr
+    checkpoint = sorted((whole / "checkpoints").iterdir())[0]
+    part = lighthouse("train", config, "--init", checkpoint, "--overwrite", *at(whole), fails=True)
+    assert "init must name another folder than output_dir" in part.stderr and checkpoint.is_file()
 
 
 def test_what_imported_models_cannot_do(theirs, tmp_path):

@@ -54,7 +54,8 @@ def test_speeds_and_warnings(run, tmp_path):
         (["--prompt", "x", "--device", "tpu"], "--device must be auto, cpu or cuda; got tpu"),
         (["--prompt", "x", "--precision", "int8"], "--precision must be auto, float32 or bfloat16; got int8"),
         (["--prompt", "x", "--temperature", "-1"], "temperature must be at least 0"),
-        (["--prompt", "x", "--max-new-tokens", "-1"], "max_new_tokens must be at least 0"),
+        (["--prompt", "x", "--max-new-tokens", "-1"], "max_new_tokens must be from 0 to 2147483647; got -1"),
+        (["--prompt", "x", "--max-new-tokens", "9223372036854775807"], "max_new_tokens must be from 0 to 2147483647"),
         (["--prompt", "x", "--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
     ],
 )
