@@ -73,6 +73,7 @@ def recipes() -> list[dict]:
         run("dense-first-paper-k512", tokens, 0.625, **both, attention__top_k=512),
         run("dense-first-paper-L2", tokens, 0.625, **both, attention__num_levels=2),
         run("dense-first-mixed", tokens, 0.625, mixed=0.125, **FIRST),
+        run("dense-first-paper-mixed", tokens, 0.625, mixed=0.125, **both),
         run("dense-first-paper-p8", tokens, 0.625, **both, attention__num_levels=2, attention__pooling_factor=8),
         run("dense-first-paper-L4", tokens, 0.625, **both, attention__num_levels=4),
         run("dense-first-paper-linear", tokens, 0.625, **both, schedule__kind="linear"),
@@ -102,6 +103,8 @@ def long() -> list[dict]:
         run("dense-32k", 130e6, 0, **settings),
         run("dense-first-mixed-32k", 130e6, 0.625, mixed=0.125, **settings, **FIRST),
         run("dense-first-32k", 130e6, 0.625, **settings, **FIRST),
+        run("dense-first-paper-mixed-32k", 130e6, 0.625, mixed=0.125, **settings, **FIRST, **PAPER),
+        run("dense-32k", 102e6, 0, **settings),  # the seconds of 130M tokens with Lighthouse
         run("dense-32k", 65e6, 0, **settings),
         run("dense-first-32k", 65e6, 0.625, **settings, **FIRST),
         run("dense-first-split-80-32k", 65e6, 0.8, **settings, **FIRST),

@@ -33,8 +33,8 @@ struct Widths {
         intermediate(static_cast<double>(m.intermediate_size)),
         query(static_cast<double>(m.num_attention_heads * m.head_dim)),
         projections(static_cast<double>((m.num_attention_heads + 2 * m.num_key_value_heads) * m.head_dim)),
-        // Grouped heads are repeated for cuDNN, and stay so until the backward pass.
-        attended(3 * query) {}
+        // Grouped heads are repeated for the attention kernel, and stay so until the backward pass.
+        attended(projections + (m.num_key_value_heads < m.num_attention_heads ? 2 * query : 0)) {}
 };
 
 /// Values per token that a layer keeps: attention's inputs and output for a share of the tokens, and what the policy
