@@ -323,28 +323,24 @@ void add_bench_command(CLI::App& program) {
       "--extras", arguments->extras,
       "On CUDA: a CUDA graph, and 524288 tokens in deterministic mode. Default: where --n is not given");
   CLI::Option* no_extras = command->add_flag("--no-extras", arguments->no_extras, "Leave these out")->excludes(extras);
-  CLI::Option* threads =
-      command->add_option("--threads", arguments->threads, "Threads to compute with. Default: torch's choice");
+  command->add_option("--threads", arguments->threads, "Threads to compute with. Default: torch's choice");
   command->add_option("--json", arguments->json, "Write every figure to this file");
-  CLI::Option* html =
-      command->add_option("--html", arguments->html, "Write a page with tables and charts to this file");
-  CLI::Option* svg = command->add_option("--svg", arguments->svg,
-                                         "Write the figure of times over N to this file; of CUDA also FILE-ratio.svg");
+  command->add_option("--html", arguments->html, "Write a page with tables and charts to this file");
+  command->add_option("--svg", arguments->svg,
+                      "Write the figure of times over N to this file; of CUDA also FILE-ratio.svg");
   command->add_option("--from", arguments->from, "Measure nothing: show what --json wrote to this file")
       ->excludes(device)
       ->excludes(lengths)
       ->excludes(extras)
       ->excludes(no_extras);
-  CLI::Option* train =
-      command
-          ->add_option("--train", arguments->train.config,
-                       "Time training by this configuration instead of a layer: tokens per second, memory, parts of a "
-                       "step; of the options below --set, --baseline, --repeats and --json apply")
-          ->excludes(device)
-          ->excludes(lengths)
-          ->excludes(threads)
-          ->excludes(html)
-          ->excludes(svg);
+  std::vector<CLI::Option*> of_layers = command->get_options([](const CLI::Option* option) {
+    return option->get_name() != "--help" && option->get_name() != "--repeats" && option->get_name() != "--json";
+  });
+  CLI::Option* train = command->add_option(
+      "--train", arguments->train.config,
+      "Time training by this configuration instead of a layer: tokens per second, memory, parts of a "
+      "step; of the other options --set, --baseline, --repeats and --json apply");
+  for (CLI::Option* option : of_layers) train->excludes(option);
   command->add_option("--set", arguments->train.overrides, "With --train: override a key of the configuration")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)

@@ -157,7 +157,21 @@ struct Cpu {
     return outputs;
   }
 
-  static void list(const char*, const Tensor&, const kernels::ListParameters& parameters) {
+  static void list(const char* op, const Tensor& nodes, const kernels::ListParameters& parameters) {
+    // With another p the last rank may be right, and tokens yet come before the first row.
+    const auto& pyramid = parameters.pyramid;
+    const int64_t p = pyramid.pooling_factor;
+    const auto* words = nodes.const_data_ptr<int32_t>();
+    for (int64_t tree = 0; tree < parameters.trees; ++tree, words += pyramid.num_nodes) {
+      for (int64_t window = 0; pyramid.num_nodes > 0 && window < pyramid.num_windows[1]; ++window) {
+        const auto word = words[window];
+        if (word == kernels::kNotRetained || (word & kernels::kExpanded) == 0) continue;
+        const int64_t rank = word >> kernels::kRankShift;
+        TORCH_CHECK_VALUE(rank >= p, op, ": the tree's nodes must be those of pooling_factor=", p,
+                          "; got nodes of another selection: the tokens of window ", window,
+                          " of level 1 would end before entry ", rank);
+      }
+    }
     kernels::cpu::list_entries(parameters, torch_threads());
   }
 };

@@ -86,15 +86,13 @@ Tensor with_whole_pieces(const Tensor& tensor) {
   return rest == 0 ? tensor : at::constant_pad_nd(tensor, {0, pieces - rest});
 }
 
-/// A copy of what starts, or whose rows start, between such pieces. Symbolic sizes are not asked: an answer would be a
-/// condition on the compiled code, and what it makes is contiguous.
+/// A copy of what starts, or has strides, between such pieces: torch looks at those of single rows and heads too.
+/// Symbolic sizes are not asked: an answer would be a condition on the compiled code, and what it makes is contiguous.
 Tensor with_aligned_rows(const Tensor& tensor) {
   if (tensor.unsafeGetTensorImpl()->has_symbolic_sizes_strides()) return tensor;
   const auto size = static_cast<int64_t>(tensor.element_size());
   bool aligned = tensor.storage_offset() * size % kAlignment == 0;
-  for (int64_t dim = 0; dim < 3; ++dim) {
-    aligned = aligned && (tensor.size(dim) == 1 || tensor.stride(dim) * size % kAlignment == 0);
-  }
+  for (int64_t dim = 0; dim < 3; ++dim) aligned = aligned && tensor.stride(dim) * size % kAlignment == 0;
   return aligned ? tensor : tensor.clone(at::MemoryFormat::Contiguous);
 }
 

@@ -1,5 +1,5 @@
-// gather, scatter, their adjoints and a tree's lists: what the back ends that have kernels share. A back end is a struct
-// with
+// gather, scatter, their adjoints and a tree's lists: what the back ends that have kernels share. A back end is a
+// struct with
 //
 //   Geometry geometry(const char* op, int64_t num_tokens, const PyramidOptions&)  -- refuses what it cannot count
 //   void check_tree(const char* op, const Tensor& nodes, const Geometry&)

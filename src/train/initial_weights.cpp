@@ -41,16 +41,6 @@ void expect_same_model(const RunConfig& initial, const RunConfig& config, bool a
                     : "\nLeave keys of [model] out: they are then those of the weights' model"));
 }
 
-/// Whether the weights are those that --overwrite removes from the folder: its model, or one of its checkpoints.
-bool is_of_run(const fs::path& weights, const fs::path& folder) {
-  const auto same = [](const fs::path& a, const fs::path& b) {
-    std::error_code error;
-    return fs::equivalent(a, b, error);
-  };
-  const fs::path holder = fs::absolute(weights).parent_path();
-  return same(weights, folder) || same(holder, folder / kCheckpointsName);
-}
-
 }  // namespace
 
 RunConfig load_run_config(const fs::path& path, const std::vector<std::string>& overrides, const std::string& init,
@@ -67,10 +57,6 @@ RunConfig load_run_config(const fs::path& path, const std::vector<std::string>& 
   }
   config = load_config(path, overrides, {.trains = true, .model_of_init = source.empty() ? nullptr : &other.model});
   config.init = source;
-  if (!source.empty() && is_of_run(source, config.output_dir)) {
-    throw std::invalid_argument("init must name another folder than output_dir; got " + source + " of the run in " +
-                                config.output_dir);
-  }
   return config;
 }
 

@@ -19,6 +19,15 @@ void make_folder(const fs::path& folder) {
   if (error) throw std::runtime_error("cannot create the folder " + folder.string() + ": " + error.message());
 }
 
+/// Whether the weights are those that kOverwrite removes from the folder: its model, or one of its checkpoints.
+bool is_of_run(const fs::path& weights, const fs::path& folder) {
+  std::error_code error;
+  const fs::path file = fs::canonical(weights, error);
+  if (error) return false;
+  const fs::path run = fs::weakly_canonical(folder);
+  return file == run || file.parent_path() == run / kCheckpointsName;
+}
+
 }  // namespace
 
 RunFolder::RunFolder(const RunConfig& config, FolderUse use)
@@ -28,6 +37,10 @@ RunFolder::RunFolder(const RunConfig& config, FolderUse use)
     throw std::runtime_error(folder_.string() + " holds " + name +
                              " already; choose another output_dir, pass --resume to go on with the run that is there, "
                              "or --overwrite to replace it");
+  }
+  if (use == FolderUse::kOverwrite && !config.init.empty() && is_of_run(config.init, folder_)) {
+    throw std::runtime_error("init must name another folder than output_dir, whose run --overwrite removes; got " +
+                             config.init + " of the run in " + folder_.string());
   }
   make_folder(folder_);
   lock_ = std::make_unique<io::FileLock>(folder_ / ".lock");

@@ -349,8 +349,10 @@ def test_any_head_dimension_and_layout():
     them, one token. With the layer and without; forward and gradients against float64."""
     for dtype, limit in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 3e-3)):
         for n, dim, top_k in ((700, 6, 16), (700, 1, 16), (700, 65, 16), (700, 130, 16), (65, 64, 512), (1, 64, 16), (1, 3, 16)):
-            for cut in (0, 1):
-                make = lambda h: torch.randn(1, n, h, dim + cut, dtype=dtype, device="cuda")[..., cut:].transpose(1, 2)  # noqa: E731
+            for cut in (0, 1, -2):
+                # Cut in front: nothing is aligned. Cut behind: the start is, and the steps are not.
+                rows = lambda h: torch.randn(1, n, h, dim + abs(cut), dtype=dtype, device="cuda")  # noqa: E731
+                make = lambda h: (rows(h)[..., cut:] if cut >= 0 else rows(h)[..., :cut]).transpose(1, 2)  # noqa: E731
                 leaves = [make(h).requires_grad_() for h in (4, 2, 2)]
                 options = dict(num_levels=2, top_k=top_k) if n > 1 else dict(num_levels=1)
                 grad = torch.randn(1, 4, n, dim, dtype=dtype, device="cuda")

@@ -347,7 +347,7 @@ def test_recorded_benchmarks(tmp_path):
         assert failed.returncode == 1 and words in failed.stderr and len(failed.stderr.splitlines()) == 1
     assert "cannot read" in program("bench", "--from", str(tmp_path / "none.json")).stderr
     assert program("bench", "--from", str(recorded), "--n", "512").returncode == 2
-    for layers_only in (["--html", "x.html"], ["--svg", "x.svg"], ["--threads", "2"]):
+    for layers_only in (["--html", "x.html"], ["--threads", "2"], ["--top-k", "64"], ["--no-dense"], ["--from", str(recorded)]):
         failed = program("bench", "--train", str(ROOT / "configs/example-cpu.toml"), *layers_only)
         assert failed.returncode == 2 and f"{layers_only[0]} excludes --train" in failed.stderr + failed.stdout, failed
 

@@ -302,9 +302,15 @@ steps = 3
     assert "init: " in other.stderr and "another configuration" in other.stderr
     itself = lighthouse("train", config, "--init", cut, "--overwrite", *at(cut), fails=True)
     assert "init must name another folder than output_dir" in itself.stderr
-    checkpoint = sorted((whole / "checkpoints").iterdir())[0]
-    part = lighthouse("train", config, "--init", checkpoint, "--overwrite", *at(whole), fails=True)
-    assert "init must name another folder than output_dir" in part.stderr and checkpoint.is_file()
+    checkpoint, link = sorted((whole / "checkpoints").iterdir())[0], tmp_path / "best.safetensors"
+    link.symlink_to(checkpoint)
+    moved = whole.rename(tmp_path / "moved")  # its config.toml still names the old place
+    checkpoint = moved / "checkpoints" / checkpoint.name
+    link.unlink()
+    link.symlink_to(checkpoint)
+    for weights in (checkpoint, link, moved):
+        part = lighthouse("train", moved, "--init", weights, "--overwrite", fails=True)
+        assert "init must name another folder than output_dir" in part.stderr and checkpoint.is_file()
 
 
 def test_what_imported_models_cannot_do(theirs, tmp_path):

@@ -100,6 +100,16 @@ def test_trees_of_another_budget(made, taken):
             call()
 
 
+def test_trees_of_another_pooling_factor():
+    """As many nodes and as long: only the tokens' places before their window's tell, and would lead before the first row."""
+    q = make(n=16)
+    nodes = lighthouse.select(q, q, num_levels=2, pooling_factor=2, top_k=4, num_tiles=1).nodes
+    tree = lighthouse.Tree(nodes, 32, 2, 4, 2, 1)
+    for call in (tree.entries, tree.writes):
+        with pytest.raises(ValueError, match="those of pooling_factor=4; got nodes of another selection"):
+            call()
+
+
 def test_what_is_no_pair_of_scores():
     q, scores = make(), torch.zeros(1, 2, 64)
     for name in ("scores", "window_scores"):

@@ -83,7 +83,11 @@ TEST(InitialWeights, AreNotOverwrittenByTheirOwnRun) {
   const TemporaryFolder folder;
   const RunConfig source = source_run(folder);
   std::filesystem::create_directory_symlink(source.output_dir, folder.path() / "next");
-  expect_error([&] { read(folder, "", source.output_dir); }, {"init must name another folder than output_dir"});
+  RunConfig config = source;
+  config.init = source.output_dir;
+  config.output_dir = (folder.path() / "next").string();
+  expect_error([&] { train::RunFolder(config, train::FolderUse::kOverwrite); },
+               {"init must name another folder than output_dir"});
 }
 
 }  // namespace

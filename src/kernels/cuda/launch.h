@@ -84,13 +84,16 @@ inline SmallPyramid small(const Pyramid& p) {
   return s;
 }
 
-/// Nodes of a tree of other sizes lead outside what is allocated by these. Where the last window's rank, the highest of
-/// them all, is what it must be, all ranks have their places. The host cannot look without waiting; so this is as an
-/// index out of range is in torch: a message, and the device's error at the next call.
-inline __device__ void check_tree(const SmallPyramid& p, const Node* nodes) {
-  if (p.num_nodes == 0 || nodes[p.num_nodes - 1] >> kRankShift == p.tail_rank - 1) return;
+/// Nodes of a tree of other sizes lead outside what is allocated by these. The host cannot look without waiting; so
+/// this is as an index out of range is in torch: a message, and the device's error at the next call.
+inline __device__ void fail_tree() {
   __assert_fail("lighthouse: the tree's nodes must be of the same num_levels, pooling_factor, top_k and num_tiles",
-                __FILE__, __LINE__, "check_tree");
+                __FILE__, __LINE__, "fail_tree");
+}
+
+/// Where the last window's rank, the highest of them all, is what it must be, no rank is beyond the rows.
+inline __device__ void check_tree(const SmallPyramid& p, const Node* nodes) {
+  if (p.num_nodes != 0 && nodes[p.num_nodes - 1] >> kRankShift != p.tail_rank - 1) fail_tree();
 }
 
 }  // namespace lighthouse::kernels::cuda

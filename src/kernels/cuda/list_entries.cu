@@ -39,6 +39,7 @@ __global__ void list_kernel(const __grid_constant__ ListLaunch l) {
     const int rank = word >> kRankShift;
     put(l, tree, rank, p.num_tokens + item, (word & kWrites) != 0);
     if (item >= p.num_windows[1] || (word & kExpanded) == 0) continue;  // level 1 comes first among the nodes
+    if (rank < p.pooling_factor) fail_tree();  // a tree of another p: its tokens would come before the first row
     for (int c = 0; c < p.pooling_factor; ++c) {
       put(l, tree, rank - p.pooling_factor + c, item * p.pooling_factor + c, (word & kChildrenWrite) != 0);
     }
