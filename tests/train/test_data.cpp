@@ -79,7 +79,8 @@ TEST(Corpus, TakesAnyBytesAndCutsThemUp) {
 
 TEST(Corpus, SequencesRunOnFromFileToFile) {
   const TemporaryFolder folder;
-  for (int i = 0; i < 40; ++i) folder.write("f" + std::to_string(i), std::string(static_cast<size_t>(i % 7), 'x'));
+  for (int i = 0; i < 40; ++i)
+    folder.write(std::string("f").append(std::to_string(i)), std::string(static_cast<size_t>(i % 7), 'x'));
   folder.write("long", std::string(2 << 20, 'y'));  // mapped, where the others are in memory
   auto config = config_for(folder);
   config.validation_fraction = 0.00001;
@@ -98,7 +99,7 @@ TEST(Corpus, SequencesRunOnFromFileToFile) {
 
 TEST(Corpus, OrderIsAFunctionOfSeedAndIndex) {
   const TemporaryFolder folder;
-  for (int i = 0; i < 5; ++i) folder.write("f" + std::to_string(i), bytes_of(300, i));
+  for (int i = 0; i < 5; ++i) folder.write(std::string("f").append(std::to_string(i)), bytes_of(300, i));
   const auto config = config_for(folder);
   Corpus one(config, 3, 256);
   Corpus two(config, 3, 256);
