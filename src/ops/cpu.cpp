@@ -180,15 +180,9 @@ struct Cpu {
 }  // namespace lighthouse::ops
 
 TORCH_LIBRARY_IMPL(lighthouse, CPU, m) {
-  using Operators = lighthouse::ops::WindowOperators<lighthouse::ops::Cpu>;
   m.impl("select", &lighthouse::ops::select_cpu);
   m.impl("select_windows", &lighthouse::ops::select_windows_cpu);
   m.impl("rotary", &lighthouse::ops::rotary_cpu);
   m.impl("rotary_score", &lighthouse::ops::rotary_score_cpu);
-  m.impl("gather", &Operators::gather);
-  m.impl("gather_backward", &Operators::gather_backward);
-  m.impl("scatter", &Operators::scatter);
-  m.impl("scatter_backward", &Operators::scatter_backward);
-  m.impl("entries", &Operators::entries);
-  m.impl("writes", &Operators::writes);
+  lighthouse::ops::WindowOperators<lighthouse::ops::Cpu>::register_in(m);
 }

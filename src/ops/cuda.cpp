@@ -155,15 +155,9 @@ struct Cuda {
 }  // namespace lighthouse::ops
 
 TORCH_LIBRARY_IMPL(lighthouse, CUDA, m) {
-  using Operators = lighthouse::ops::WindowOperators<lighthouse::ops::Cuda>;
   m.impl("select", &lighthouse::ops::select_cuda);
   m.impl("select_windows", &lighthouse::ops::select_windows_cuda);
   m.impl("rotary", &lighthouse::ops::rotary_cuda);
   m.impl("rotary_score", &lighthouse::ops::rotary_score_cuda);
-  m.impl("gather", &Operators::gather);
-  m.impl("gather_backward", &Operators::gather_backward);
-  m.impl("scatter", &Operators::scatter);
-  m.impl("scatter_backward", &Operators::scatter_backward);
-  m.impl("entries", &Operators::entries);
-  m.impl("writes", &Operators::writes);
+  lighthouse::ops::WindowOperators<lighthouse::ops::Cuda>::register_in(m);
 }

@@ -12,6 +12,7 @@
 
 #include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
+#include <torch/library.h>
 
 #include <limits>
 #include <vector>
@@ -25,6 +26,15 @@ namespace lighthouse::ops {
 template <typename Backend>
 struct WindowOperators {
   using Tensor = at::Tensor;
+
+  static void register_in(torch::Library& m) {
+    m.impl("gather", &gather);
+    m.impl("gather_backward", &gather_backward);
+    m.impl("scatter", &scatter);
+    m.impl("scatter_backward", &scatter_backward);
+    m.impl("entries", &entries);
+    m.impl("writes", &writes);
+  }
 
   static Tensors3 gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
                          int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
