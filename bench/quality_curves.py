@@ -14,7 +14,7 @@ import sys
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 900, 420
-LEFT, RIGHT, TOP, BOTTOM = 60, 220, 20, 50
+LEFT, TOP, BOTTOM = 60, 20, 50
 COLOURS = ["#1f5fa8", "#c8501e", "#2f8f4e", "#8b3fa0", "#b08a00", "#2a9aa8", "#a02848", "#5c5c5c"]
 DASHES = ["", "6 3", "2 2"]
 
@@ -43,14 +43,14 @@ def chart(results: dict, x: str, names: list[str]) -> str:
     high_x = max(point[0] for point in points) or 1
     low_y, high_y = min(point[1] for point in points), max(point[1] for point in points)
     margin = 0.05 * (high_y - low_y) or 0.1
+    right, bottom = WIDTH - 50 - 7 * max(map(len, lines)), HEIGHT - BOTTOM  # what is right of the axes is the names'
     low_y, high_y = low_y - margin, high_y + margin
 
     def place(px: float, py: float) -> tuple[float, float]:
-        across = LEFT + px / high_x * (WIDTH - LEFT - RIGHT)
+        across = LEFT + px / high_x * (right - LEFT)
         return across, TOP + (high_y - py) / (high_y - low_y) * (HEIGHT - TOP - BOTTOM)
 
     parts = []
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
     for value in ticks(low_y, high_y):
         y = place(0, value)[1]
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="#ddd"/>')
