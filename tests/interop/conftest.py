@@ -55,7 +55,9 @@ def seeded():
 
 def lighthouse(*arguments, fails: bool = False, text: bool = True) -> subprocess.CompletedProcess:
     """The program, expected to do what it is told, or to refuse it in one line (and what the line lists)."""
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=text, timeout=300, stdin=subprocess.DEVNULL)
+    # What a model of bytes writes need not be UTF-8.
+    decoding = {"text": True, "errors": "replace"} if text else {}
+    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, timeout=300, stdin=subprocess.DEVNULL, **decoding)
     assert done.returncode == (1 if fails else 0), done.stderr
     return done
 
