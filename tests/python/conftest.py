@@ -11,3 +11,11 @@ def seeded():
     """Every test starts from the same seed, so that it fails alone as it failed among others."""
     torch.manual_seed(SEED)
     print(f"LIGHTHOUSE_TEST_SEED={SEED}")
+
+
+@pytest.fixture
+def restored_threads():
+    """For a test that sets the number of threads."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)

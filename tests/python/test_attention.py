@@ -1,6 +1,5 @@
 """The public functions against the reference, over random shapes and both rules."""
 
-import contextlib
 import random
 
 import pytest
@@ -101,21 +100,12 @@ def test_given_the_tree_nothing_looks_ahead(causal_selection):
             assert gradient[:, :, j + 1 :].abs().max() == 0
 
 
-@contextlib.contextmanager
-def restored_threads():
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def with_gradients(inputs, **options) -> tuple:
     out = lighthouse.attention(*inputs, top_k=64, **options)
     return (out, *torch.autograd.grad(out.square().sum(), inputs))
 
 
-def test_same_inputs_same_bits_for_any_number_of_threads():
+def test_same_inputs_same_bits_for_any_number_of_threads(restored_threads):
     """All but the inner kernel's own: torch's backward pass on the CPU multiplies by MKL, whose last bits depend, on some
     processors, on which thread a head falls to."""
 
@@ -123,23 +113,21 @@ def test_same_inputs_same_bits_for_any_number_of_threads():
         return q * (k + v).repeat_interleave(2, 1).cumsum(2)
 
     inputs = make_inputs((2, 4, 2, 1500, 32), torch.float32)
-    with restored_threads():
-        results = []
-        for count in (1, 2, 3, 2):
-            torch.set_num_threads(count)
-            results.append(with_gradients(inputs, inner=inner))
+    results = []
+    for count in (1, 2, 3, 2):
+        torch.set_num_threads(count)
+        results.append(with_gradients(inputs, inner=inner))
     for result in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], result))
 
 
 @pytest.mark.parametrize("threads", (1, 2, 3))
-def test_same_inputs_same_bits_run_after_run(threads):
+def test_same_inputs_same_bits_run_after_run(threads, restored_threads):
     inputs = make_inputs((2, 4, 2, 1500, 32), torch.float32)
-    with restored_threads():
-        torch.set_num_threads(threads)
-        first = with_gradients(inputs)
-        for _ in range(4):
-            assert all(torch.equal(a, b) for a, b in zip(first, with_gradients(inputs)))
+    torch.set_num_threads(threads)
+    first = with_gradients(inputs)
+    for _ in range(4):
+        assert all(torch.equal(a, b) for a, b in zip(first, with_gradients(inputs)))
 
 
 def test_one_level_is_dense_attention():

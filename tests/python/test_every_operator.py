@@ -61,12 +61,9 @@ def test_opcheck(name):
 
 
 @pytest.fixture
-def one_thread():
+def one_thread(restored_threads):
     """Finite differences are many tiny calls: threads would only wait for each other."""
-    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - WITHOUT_TENSORS - WITHOUT_GRADIENT))
