@@ -53,13 +53,22 @@ PAPER = {"attention__causal_selection": False}
 FIRST = {"model__full_attention_layers": [0, 1, 2, 3]}  # configs/quality.toml has {0, 1, 6, 7}, the paper's choice
 
 
+CELLS = [(65e6, 1), (65e6, 2), (30e6, 1), (130e6, 1)]  # budgets and seeds
+
+
 def budgets() -> list[dict]:
     plan = []
-    for tokens, seeds in ((65e6, (1, 2)), (130e6, (1, 2)), (30e6, (1,))):
-        for seed in seeds:
-            plan += [run("dense", tokens, 0, seed), run("causal", tokens, 0.625, seed), run("paper", tokens, 0.625, seed, **PAPER)]
-            plan += [run("dense-first", tokens, 0.625, seed, **FIRST), run("dense-first-paper", tokens, 0.625, seed, **FIRST, **PAPER)]
-    return plan
+    for tokens, seed in CELLS:
+        plan += [run("dense", tokens, 0, seed), run("causal", tokens, 0.625, seed), run("paper", tokens, 0.625, seed, **PAPER)]
+    plan += [run("dense-first-paper", tokens, 0.625, seed, **FIRST, **PAPER) for tokens, seed in CELLS]
+    return [
+        *plan,
+        run("dense", 130e6, 0, 2),
+        run("causal", 130e6, 0.625, 2),
+        run("paper", 130e6, 0.625, 2, **PAPER),
+        run("dense-first-paper", 130e6, 0.625, 2, **FIRST, **PAPER),
+        *(run("dense-first", tokens, 0.625, seed, **FIRST) for tokens, seed in CELLS),
+    ]
 
 
 def recipes() -> list[dict]:
@@ -87,24 +96,46 @@ def recipes() -> list[dict]:
     ]
 
 
-def long() -> list[dict]:
-    """A longer context at the tokens of a step: equal tokens, and dense runs for fewer, to set beside Lighthouse by seconds."""
+def long_settings() -> dict:
+    """A longer context at the tokens of a step."""
     context = 32768
-    settings = {"data__context_length": context, "training__batch_size": STEP_TOKENS // context, "attention__top_k": context // 32}
-    # The default of 16 sequences would be half a million tokens per validation, under quadratic attention.
-    settings["training__validation_sequences"] = 16 * CONTEXT // context
+    return {
+        "data__context_length": context,
+        "training__batch_size": STEP_TOKENS // context,
+        "attention__top_k": context // 32,
+        # The default of 16 sequences would be half a million tokens per validation, under quadratic attention.
+        "training__validation_sequences": 16 * CONTEXT // context,
+    }
+
+
+def jump() -> list[dict]:
+    """What makes the causal rule's jump at the switch small at the longer context."""
+    settings = long_settings()
     return [
+        run("causal-32k", 130e6, 0.625, **settings),
+        run("causal-32k", 65e6, 0.625, **settings),
+        run("causal-L4-32k", 65e6, 0.625, **settings, attention__num_levels=4),
+        run("dense-first-L4-32k", 65e6, 0.625, **settings, **FIRST, attention__num_levels=4),
+        run("causal-L4-32k", 130e6, 0.625, **settings, attention__num_levels=4),
+        run("causal-32k", 130e6, 0.625, 2, **settings),
+    ]
+
+
+def long() -> list[dict]:
+    """Equal tokens at the longer context, and dense runs for fewer, to set beside Lighthouse by seconds."""
+    settings = long_settings()
+    return [
+        run("dense-first-paper-32k", 130e6, 0.625, **settings, **FIRST, **PAPER),
+        run("dense-32k", 102e6, 0, **settings),  # the seconds of 130M tokens with Lighthouse
+        run("dense-first-paper-32k", 130e6, 0.625, 2, **settings, **FIRST, **PAPER),
+        run("dense-32k", 102e6, 0, 2, **settings),
         run("dense-first-mixed-32k", 65e6, 0.625, mixed=0.125, **settings, **FIRST),
         run("dense-first-k512-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST),
         run("dense-first-k2048-32k", 65e6, 0.625, **{**settings, "attention__top_k": 2048}, **FIRST),
         run("dense-first-L2-32k", 65e6, 0.625, **settings, **FIRST, attention__num_levels=2),
         run("dense-first-k512-L2-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST, attention__num_levels=2),
-        run("dense-first-paper-32k", 130e6, 0.625, **settings, **FIRST, **PAPER),
         run("dense-32k", 130e6, 0, **settings),
         run("dense-first-mixed-32k", 130e6, 0.625, mixed=0.125, **settings, **FIRST),
-        run("dense-32k", 102e6, 0, **settings),  # the seconds of 130M tokens with Lighthouse
-        run("dense-first-paper-32k", 130e6, 0.625, 2, **settings, **FIRST, **PAPER),
-        run("dense-32k", 102e6, 0, 2, **settings),
         run("dense-first-paper-p8-32k", 130e6, 0.625, **settings, **FIRST, **PAPER, attention__num_levels=2, attention__pooling_factor=8),
         run("dense-first-paper-mixed-32k", 130e6, 0.625, mixed=0.125, **settings, **FIRST, **PAPER),
         run("dense-first-32k", 130e6, 0.625, **settings, **FIRST),
@@ -118,7 +149,7 @@ def long() -> list[dict]:
     ]
 
 
-PLANS = {"budgets": budgets, "recipes": recipes, "long": long}
+PLANS = {"budgets": budgets, "jump": jump, "long": long, "recipes": recipes}
 
 
 def summary(folder: pathlib.Path) -> dict:

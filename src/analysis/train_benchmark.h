@@ -14,6 +14,7 @@ namespace lighthouse::analysis {
 struct PartTime {
   std::string name;
   double ms = 0;
+  double flops = 0, bytes = 0;  ///< What it computes, or moves; 0 and 0: not stated.
   double floor_ms = 0;  ///< Its flops at a large product's speed, or its bytes at a large copy's; 0: none stated.
 };
 
@@ -33,9 +34,10 @@ struct StageBenchmark {
 
 struct TrainBenchmark {
   train::ComputePlan plan;
+  /// The fastest of a large product's rounds before the stages and after them, when the card is hot. So is the copy's.
   double product_flops_per_second = 0;
   double copy_bytes_per_second = 0;
-  std::vector<StageBenchmark> stages;  ///< In the configuration's order; then dense, if none of them is.
+  std::vector<StageBenchmark> stages;  ///< In the configuration's order.
 };
 
 /// Times `repeats` micro-steps (forward and backward of one batch, and the optimiser) of every stage after a warm-up,
