@@ -42,7 +42,8 @@ Tensor cpu_flash_attention(const Tensor& query, const Tensor& key, const Tensor&
   return out.reshape_symint({batch, heads, rows, dim});
 }
 
-/// Key or value heads repeated to as many as the query has, by a stride of 0.
+/// Key or value heads repeated to as many as the query has: a copy, which the backward pass keeps. Only the
+/// memory-efficient kernel needs it; the others read grouped heads as they are.
 Tensor repeat_heads(const Tensor& x, const c10::SymInt& heads) {
   const auto kv_heads = x.sym_size(1);
   if (kv_heads == heads) return x;
@@ -104,8 +105,8 @@ Tensor cuda_attention(const Tensor& query, const Tensor& key, const Tensor& valu
   switch (kernel) {
     case CudaKernel::kCudnn:
       return std::get<0>(at::_scaled_dot_product_cudnn_attention(
-          query, repeat_heads(key, heads), repeat_heads(value, heads), /*attn_bias=*/std::nullopt,
-          /*compute_log_sumexp=*/needs_gradient, /*dropout_p=*/0.0, kCausal, /*return_debug_mask=*/false, scale));
+          query, key, value, /*attn_bias=*/std::nullopt, /*compute_log_sumexp=*/needs_gradient, /*dropout_p=*/0.0,
+          kCausal, /*return_debug_mask=*/false, scale));
     case CudaKernel::kFlash:
       return std::get<0>(at::_scaled_dot_product_flash_attention(query, key, value, /*dropout_p=*/0.0, kCausal,
                                                                  /*return_debug_mask=*/false, scale));

@@ -28,13 +28,13 @@ double parameters(const model::ModelConfig& m) {
 /// Widths of a layer, in values per token.
 struct Widths {
   double hidden, intermediate, query, projections, attended;
-  explicit Widths(const model::ModelConfig& m)
+  Widths(const model::ModelConfig& m, double element)
       : hidden(static_cast<double>(m.hidden_size)),
         intermediate(static_cast<double>(m.intermediate_size)),
         query(static_cast<double>(m.num_attention_heads * m.head_dim)),
         projections(static_cast<double>((m.num_attention_heads + 2 * m.num_key_value_heads) * m.head_dim)),
-        // Grouped heads are repeated for the attention kernel, and stay so until the backward pass.
-        attended(projections + (m.num_key_value_heads < m.num_attention_heads ? 2 * query : 0)) {}
+        // float32's attention kernel on a GPU gets grouped heads repeated, and keeps them until the backward pass.
+        attended(projections + (element >= kFloat && m.num_key_value_heads < m.num_attention_heads ? 2 * query : 0)) {}
 };
 
 /// Values per token that a layer keeps: attention's inputs and output for a share of the tokens, and what the policy
@@ -46,7 +46,7 @@ double kept_per_token(const Widths& w, double retained, model::Recompute recompu
   return kept;
 }
 
-double kept_in_stage(const RunConfig& config, const StageConfig& stage, model::Recompute recompute) {
+double kept_in_stage(const RunConfig& config, const StageConfig& stage, double element, model::Recompute recompute) {
   const model::ModelConfig& m = config.model;
   const auto context = static_cast<double>(config.data.context_length);
   double retained = 1;
@@ -56,7 +56,7 @@ double kept_in_stage(const RunConfig& config, const StageConfig& stage, model::R
   }
   const auto layers = static_cast<double>(m.num_hidden_layers);
   const double dense = stage.lighthouse ? static_cast<double>(m.full_attention_layers.size()) : layers;
-  const Widths w(m);
+  const Widths w(m, element);
   return dense * kept_per_token(w, 1, recompute) + (layers - dense) * kept_per_token(w, retained, recompute);
 }
 
@@ -76,12 +76,12 @@ MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, mo
   MemoryEstimate estimate;
   estimate.parameters = 4 * kFloat * parameters(m);
   double kept = 0;
-  for (const auto& stage : config.stages) kept = std::max(kept, kept_in_stage(config, stage, recompute));
+  for (const auto& stage : config.stages) kept = std::max(kept, kept_in_stage(config, stage, element, recompute));
   estimate.activations = element * tokens * kept;
   // In the backward pass of attention: gradients of the block's output and of the sum, of attention's output, inputs
   // and projections, and the kernel's float32 gradient of the queries. In the feed-forward part: gate and up and their
   // product for a chunk of rows, beside three rows of the hidden size.
-  const Widths w(m);
+  const Widths w(m, element);
   const double chunk = std::min(tokens, static_cast<double>(model::kFeedForwardRows));
   const double attention = tokens * (element * (2 * w.hidden + w.query + w.projections) + kFloat * w.query);
   const double feed_forward = element * (tokens * 4 * w.hidden + chunk * 4 * w.intermediate);
