@@ -2,7 +2,7 @@
 
     python bench/corpus.py --out data/python.txt
     python bench/quality.py run budgets --data data/python.txt --out runs/quality --results bench/results/quality.json
-    python bench/quality.py report bench/results/quality.json
+    python bench/quality.py report bench/results/quality.json --again bench/results/quality-earlier.json
 
 `run` trains a plan's runs one after the other (those that are in the results already are passed over) and keeps each one's
 validation losses and speeds in the results file. All runs of a seed see the same tokens in the same order. Several of them may
@@ -278,13 +278,28 @@ def context_of(item: dict) -> int:
     return int(lengths[0]) if lengths else CONTEXT
 
 
+def order_of(item: dict) -> tuple:
+    return context_of(item), item["tokens"], item["seed"]
+
+
 def report(results: dict) -> None:
-    items = sorted(results["runs"].values(), key=lambda item: (context_of(item), item["tokens"], item["seed"]))
+    items = sorted(results["runs"].values(), key=order_of)
     for context, group in itertools.groupby(items, context_of):
         print(f"At {context:,} tokens of context:\n\n| " + " | ".join(HEADER) + " |\n|---|" + "---:|" * (len(HEADER) - 1))
         for item in group:
             print("| " + " | ".join(row_of(item)) + " |")
         print()
+
+
+def report_again(results: dict, again: dict) -> None:
+    """Runs that both results have: how far the same settings, weights and data come out apart."""
+    print("| run | tokens | seed | final | again | difference | jump | again |\n|---|" + "---:|" * 7)
+    names = [name for name in results["runs"] if name in again["runs"]]
+    for first, second in sorted(((results["runs"][n], again["runs"][n]) for n in names), key=lambda pair: order_of(pair[0])):
+        row, other = (dict(zip(HEADER, row_of(item), strict=True)) for item in (first, second))
+        apart = second["validations"][-1]["dense_loss"] - first["validations"][-1]["dense_loss"]
+        cells = [row[key] for key in ("run", "tokens", "seed", "final")] + [other["final"], f"{apart:+.4f}", row["jump"], other["jump"]]
+        print("| " + " | ".join(cells) + " |")
 
 
 def main() -> None:
@@ -302,11 +317,14 @@ def main() -> None:
     running.add_argument("--time-limit", type=float, help="seconds after which no run is started")
     reporting = commands.add_parser("report", help="the table of a results file")
     reporting.add_argument("results", type=pathlib.Path)
+    reporting.add_argument("--again", type=pathlib.Path, help="other results of the same runs, for a table of both")
     arguments = parser.parse_args()
     if arguments.command == "run":
         run_plan(arguments)
     else:
         report(json.loads(arguments.results.read_text()))
+        if arguments.again:
+            report_again(*(json.loads(file.read_text()) for file in (arguments.results, arguments.again)))
 
 
 if __name__ == "__main__":

@@ -115,6 +115,15 @@ def test_report_groups_by_context(capsys):
     assert [line[:14] for line in lines] == ["At 8,192 token", "| a | 7M | 1 |", "| a | 7M | 2 |", "At 32,768 toke", "| b | 9M | 1 |"]
 
 
+def test_report_of_runs_made_twice(tmp_path, capsys):
+    write_run(tmp_path)
+    item = {"name": "x", "kind": "x", "tokens": 70e6, "seed": 2, "sets": []} | quality.summary(tmp_path)
+    other = item | {"validations": [*item["validations"][:-1], item["validations"][-1] | {"dense_loss": 1.1}]}
+    quality.report_again({"runs": {"x": item, "only here": item}}, {"runs": {"x": other, "only there": other}})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:] == ["| x | 70M | 2 | 1.2000 | 1.1000 | -0.1000 | +0.1000 | +0.1000 |"]
+
+
 def test_curves(tmp_path):
     write_run(tmp_path)
     results = {"runs": {"a<b": {"name": "a<b", "kind": "x", "tokens": 70, "seed": 2} | quality.summary(tmp_path)}}
