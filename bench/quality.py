@@ -9,9 +9,9 @@ validation losses and speeds in the results file. All runs of a seed see the sam
 share a plan, one per GPU (CUDA_VISIBLE_DEVICES): a run is taken by whoever makes its folder first.
 
 Columns: "Lighthouse" and "dense" are validation losses at the end of stage 1 under both kinds of attention, "jump" is their
-difference; "recovered" is the number of dense steps until a validation (one every 25 or 50 steps) under dense attention is below
-what stage 1 ended with under Lighthouse; "seconds" are of training. "copying" and "retrieval" are the scores of lighthouse eval
-under dense attention, with 95% intervals.
+difference; "recovered" is the number of dense steps until a validation (one every 50 steps and at the ends of stages) under dense
+attention is below what stage 1 ended with under Lighthouse; "seconds" are of training. "copying" and "retrieval" are the scores of
+lighthouse eval under dense attention, with 95% intervals.
 """
 
 import argparse
