@@ -18,6 +18,7 @@ import argparse
 import fcntl
 import itertools
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -259,18 +260,27 @@ def score_text(item: dict, task: str) -> str:
     return f"{score['score']:.2f} ({score['interval'][0]:.2f}–{score['interval'][1]:.2f})"
 
 
+def number(loss: float | None) -> float:
+    """JSON has no NaN: metrics have null for it."""
+    return math.nan if loss is None else loss
+
+
+def final_loss(item: dict) -> float:
+    return number(item["validations"][-1]["dense_loss"])
+
 
 def row_of(item: dict) -> list[str]:
     end = stage_end(item)
     speeds = "/".join(f"{item['tokens_per_second'][kind] / 1e3:.0f}k" for kind in ("lighthouse", "dense") if kind in item["tokens_per_second"])
     row = [item["kind"], f"{item['tokens'] / 1e6:.0f}M", str(item["seed"])]
     if end:
-        after = [v for v in item["validations"] if v["step"] > end["step"] and v["dense_loss"] < end["lighthouse_loss"]]
+        lighthouse, dense = number(end["lighthouse_loss"]), number(end["dense_loss"])
+        after = [v for v in item["validations"] if v["step"] > end["step"] and number(v["dense_loss"]) < lighthouse]
         recovered = str(after[0]["step"] - end["step"]) if after else "no"
-        row += [f"{end['lighthouse_loss']:.4f}", f"{end['dense_loss']:.4f}", f"{end['dense_loss'] - end['lighthouse_loss']:+.4f}", recovered]
+        row += [f"{lighthouse:.4f}", f"{dense:.4f}", f"{dense - lighthouse:+.4f}", recovered]
     else:
         row += ["–"] * 4
-    return [*row, f"{item['validations'][-1]['dense_loss']:.4f}", f"{item['seconds']:.0f}", speeds, score_text(item, "copy"), score_text(item, "retrieval")]
+    return [*row, f"{final_loss(item):.4f}", f"{item['seconds']:.0f}", speeds, score_text(item, "copy"), score_text(item, "retrieval")]
 
 
 def context_of(item: dict) -> int:
@@ -295,11 +305,27 @@ def report_again(results: dict, again: dict) -> None:
     """Runs that both results have: how far the same settings, weights and data come out apart."""
     print("| run | tokens | seed | final | again | difference | jump | again |\n|---|" + "---:|" * 7)
     names = [name for name in results["runs"] if name in again["runs"]]
+    other_settings = [name for name in names if results["runs"][name].get("sets") != again["runs"][name].get("sets")]
+    if not names or other_settings:
+        sys.exit(f"--again expects runs of the same settings; got {' and '.join(other_settings[:3]) or 'no run that both have'}")
     for first, second in sorted(((results["runs"][n], again["runs"][n]) for n in names), key=lambda pair: order_of(pair[0])):
         row, other = (dict(zip(HEADER, row_of(item), strict=True)) for item in (first, second))
-        apart = second["validations"][-1]["dense_loss"] - first["validations"][-1]["dense_loss"]
+        apart = final_loss(second) - final_loss(first)
         cells = [row[key] for key in ("run", "tokens", "seed", "final")] + [other["final"], f"{apart:+.4f}", row["jump"], other["jump"]]
         print("| " + " | ".join(cells) + " |")
+
+
+def results_of(path: pathlib.Path) -> dict:
+    """Results that are to be shown: anything else is an error in words."""
+    try:
+        results = json.loads(path.read_text())
+        if all(item["validations"] and item["tokens_per_second"] is not None for item in results["runs"].values()):
+            return results
+    except OSError as error:
+        sys.exit(f"cannot read {path}: {error.strerror}")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    sys.exit(f"expected results that bench/quality.py run wrote; got {path}")
 
 
 def main() -> None:
@@ -322,9 +348,9 @@ def main() -> None:
     if arguments.command == "run":
         run_plan(arguments)
     else:
-        report(json.loads(arguments.results.read_text()))
+        report(results_of(arguments.results))
         if arguments.again:
-            report_again(*(json.loads(file.read_text()) for file in (arguments.results, arguments.again)))
+            report_again(results_of(arguments.results), results_of(arguments.again))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ Writes quality.svg (over tokens) and quality-seconds.svg. A dot marks the end of
 """
 
 import argparse
-import json
 import math
 import os
 import pathlib
 import sys
 from xml.sax.saxutils import escape
+
+from quality import results_of
 
 WIDTH, HEIGHT = 900, 420
 LEFT, TOP, BOTTOM = 60, 20, 50
@@ -86,7 +87,9 @@ def main() -> None:
     parser.add_argument("--runs", nargs="+", default=[], help="names of runs; default: all")
     parser.add_argument("--svg", type=pathlib.Path, required=True, help="the file over tokens; beside it FILE-seconds.svg")
     arguments = parser.parse_args()
-    results = json.loads(arguments.results.read_text(encoding="utf-8"))
+    results = results_of(arguments.results)
+    if not arguments.svg.parent.is_dir():
+        sys.exit(f"expected a folder for --svg; got {arguments.svg.parent}")
     beside = arguments.svg.with_name(arguments.svg.stem + "-seconds" + arguments.svg.suffix)
     for x, path in (("tokens", arguments.svg), ("seconds", beside)):
         write_atomically(path, chart(results, x, arguments.runs))

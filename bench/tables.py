@@ -38,12 +38,16 @@ def stages(results: list) -> None:
     print()
 
 
+def gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f}" if count else "–"  # not measured on a CPU
+
+
 def training(recorded: dict) -> None:
     print("| stage | ms per step | tokens/s | of the products' speed | peak GB, allocated | reserved |")
     print("|---|---:|---:|---:|---:|---:|")
     for s in recorded["stages"]:
         print(f"| {s['name']} | {s['step_ms']:.0f} | {s['tokens_per_second']:,.0f} | {100 * s['flops_utilisation']:.0f}% | "
-              f"{s['peak_bytes'] / 1e9:.1f} | {s['peak_reserved_bytes'] / 1e9:.1f} |")  # fmt: skip
+              f"{gigabytes(s['peak_bytes'])} | {gigabytes(s['peak_reserved_bytes'])} |")  # fmt: skip
     print()
     names = list(dict.fromkeys(part["name"] for s in recorded["stages"] for part in s["parts"]))
     print("| part | " + " | ".join(f"{s['name']}, ms | factor" for s in recorded["stages"]) + " |")

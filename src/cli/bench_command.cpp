@@ -348,7 +348,6 @@ void add_bench_command(CLI::App& program) {
   command
       ->add_option("--baseline", arguments->train.baseline,
                    "With --train: tokens per second of another dense run, to compare the schedule with")
-      ->check(CLI::PositiveNumber)
       ->needs(train);
   command->callback([arguments] { run_bench(*arguments); });
 }

@@ -69,6 +69,7 @@ void write_report(const ReportArguments& arguments) {
                                                 : fs::path("report.html");
   page.write(path);
   std::cout << report::to_text(stage_table(runs)) << "\n";
+  for (const auto& note : skipped_notes(runs)) std::cout << note << "\n";
   if (runs.size() > 1) std::cout << report::to_text(comparison_table(runs)) << "\n";
   std::cout << "Curves: " << path.string() << "\n";
 }

@@ -278,6 +278,18 @@ report::Table stage_table(const std::vector<ReportedRun>& runs) {
   return table;
 }
 
+std::vector<std::string> skipped_notes(const std::vector<ReportedRun>& runs) {
+  std::vector<std::string> notes;
+  for (const auto& run : runs) {
+    const auto& steps = run.metrics.steps;
+    const auto count = std::count_if(steps.begin(), steps.end(), [](const StepRecord& step) { return step.skipped; });
+    if (count == 0) continue;
+    notes.push_back(run.name + ": " + std::to_string(count) + " of " + std::to_string(steps.back().step) +
+                    " steps were skipped, since their loss or gradient was not finite.");
+  }
+  return notes;
+}
+
 void add_runs(report::HtmlPage& page, const std::vector<ReportedRun>& runs) {
   page.table(comparison_table(runs));
   page.heading("Loss");
@@ -305,6 +317,7 @@ void add_runs(report::HtmlPage& page, const std::vector<ReportedRun>& runs) {
                           [](const StepRecord& step) { return step.gradient_norm; })});
   page.heading("Stages");
   page.table(stage_table(runs));
+  for (const auto& note : skipped_notes(runs)) page.paragraph(note);
 }
 
 }  // namespace lighthouse::cli

@@ -21,6 +21,9 @@ report::Table comparison_table(const std::vector<ReportedRun>& runs);
 /// A row for each stage of each run.
 report::Table stage_table(const std::vector<ReportedRun>& runs);
 
+/// A sentence for each run that skipped steps: they changed nothing, and the tables do not tell them from others.
+std::vector<std::string> skipped_notes(const std::vector<ReportedRun>& runs);
+
 /// Tables and charts of the runs.
 void add_runs(report::HtmlPage& page, const std::vector<ReportedRun>& runs);
 

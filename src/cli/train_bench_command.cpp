@@ -1,5 +1,6 @@
 #include "cli/train_bench_command.h"
 
+#include <cmath>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -121,6 +122,10 @@ std::string to_json(const TrainBenchArguments& arguments, const train::RunConfig
 void run_train_bench(const TrainBenchArguments& arguments) {
   if (arguments.repeats < 1) {
     throw std::invalid_argument("--repeats must be at least 1; got " + std::to_string(arguments.repeats));
+  }
+  if (arguments.baseline && !(std::isfinite(*arguments.baseline) && *arguments.baseline > 0)) {
+    throw std::invalid_argument("--baseline must be tokens per second, more than 0; got " +
+                                number("%g", *arguments.baseline));
   }
   check_folder_of("--json", arguments.json);
   const train::RunConfig config = train::load_config(arguments.config, arguments.overrides);

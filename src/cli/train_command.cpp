@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "cli/commands.h"
 #include "cli/progress.h"
@@ -30,6 +31,19 @@ struct TrainArguments {
   }
 };
 
+/// Says so where a Lighthouse stage is a dense one.
+void note_dense(const train::RunConfig& config, const train::StageConfig& stage, const Geometry& geometry) {
+  if (geometry.retained_length() >= config.data.context_length) {
+    std::cerr << "Note: stage " << stage.name << " attends densely: Lighthouse attention would retain "
+              << geometry.retained_length() << " of " << config.data.context_length
+              << " tokens. A longer data.context_length or a smaller attention.top_k would gain.\n";
+  }
+  std::set<int64_t> dense(config.model.full_attention_layers.begin(), config.model.full_attention_layers.end());
+  if (std::ssize(dense) == config.model.num_hidden_layers) {
+    std::cerr << "Note: stage " << stage.name << " attends densely: model.full_attention_layers names every layer.\n";
+  }
+}
+
 void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
   const auto& corpus = trainer.corpus();
   std::cout << "data: " << corpus.num_files() << " files, "
@@ -43,7 +57,9 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
     std::cout << "stage " << stage.name << ": " << stage.steps << " steps of " << config.tokens_per_step()
               << " tokens, ";
     if (stage.lighthouse) {
-      std::cout << Geometry(config.data.context_length, config.attention_of(stage)) << "\n";
+      const Geometry geometry(config.data.context_length, config.attention_of(stage));
+      std::cout << geometry << "\n";
+      note_dense(config, stage, geometry);
     } else {
       std::cout << "dense\n";
     }
@@ -56,9 +72,10 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
 
 void print_results(const train::RunConfig& config, const train::RunResult& result) {
   const std::string name = std::filesystem::path(config.output_dir).filename().string();
-  std::cout << "\n"
-            << report::to_text(stage_table({{name, config, {result.steps, result.validations}}})) << "\n"
-            << config.output_dir << ": model.safetensors, metrics.jsonl; curves: lighthouse report "
+  const std::vector<ReportedRun> runs = {{name, config, {result.steps, result.validations}}};
+  std::cout << "\n" << report::to_text(stage_table(runs)) << "\n";
+  for (const auto& note : skipped_notes(runs)) std::cout << note << "\n";
+  std::cout << config.output_dir << ": model.safetensors, metrics.jsonl; curves: lighthouse report "
             << config.output_dir << "\n";
 }
 
@@ -130,6 +147,11 @@ void train_run(const TrainArguments& arguments) {
   }
   folder.save_model(trainer.decoder(), trainer.data_fingerprint());
   print_results(config, result);
+  if (config.total_steps() > 0 && result.skipped_steps == config.total_steps()) {
+    std::cerr << "No step was taken: the model has its first weights. Look at model.initializer_range, init and the "
+                 "data.\n";
+    throw ExitWith{1};
+  }
 }
 
 }  // namespace

@@ -49,7 +49,7 @@ ValidationRecord validation_of(const Json& line) {
   return record;
 }
 
-void read_line(const std::string& text, Metrics& metrics) {
+void read_line(const std::string& text, Metrics& metrics) try {
   const Json line = Json::parse(text);
   const auto kind = line.at("kind").get<std::string>();
   if (kind == "step") {
@@ -59,6 +59,10 @@ void read_line(const std::string& text, Metrics& metrics) {
   } else {
     throw std::runtime_error("unknown kind \"" + kind + "\"");
   }
+} catch (const Json::exception& error) {
+  const std::string what = error.what();  // after the library's own name for it, in brackets
+  throw std::runtime_error("expected a record that train wrote; got " + text.substr(0, 80) +
+                           (text.size() > 80 ? "..." : "") + " (" + what.substr(what.find("] ") + 2) + ")");
 }
 
 }  // namespace

@@ -87,6 +87,16 @@ model::Decoder make_decoder(const RunConfig& config, const ComputePlan& plan) {
   return decoder;
 }
 
+/// How many steps up to `step` were skipped, one after the other: the record has every skipped one.
+int64_t skipped_before(const std::vector<StepRecord>& steps, int64_t step) {
+  int64_t count = 0;
+  for (auto record = steps.rbegin(); record != steps.rend() && record->skipped && record->step == step - count;
+       ++record) {
+    ++count;
+  }
+  return count;
+}
+
 /// Who watches a run, and what it has recorded.
 struct Trainer::Progress {
   const Observer& observer;
@@ -232,7 +242,10 @@ void Trainer::finish_all(Progress& progress) {
                            " steps in a row, up to step " + std::to_string(position_.step) +
                            ", is not finite; those steps were skipped" +
                            (progress.folder == nullptr ? "" : ", and a checkpoint has the weights before them") +
-                           ". Lower optimizer.learning_rate or lengthen schedule.warmup_steps");
+                           (progress.skipped_in_a_row < position_.step
+                                ? ". Lower optimizer.learning_rate or lengthen schedule.warmup_steps"
+                                : ". No step was taken, so it is the first weights: model.initializer_range, or those "
+                                  "that init names"));
 }
 
 double Trainer::validation_loss() {
@@ -315,6 +328,8 @@ RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_f
   Progress progress{observer, folder, {}, {}, Moment(plan_.device)};
   progress.result.steps = std::move(so_far.steps);
   progress.result.validations = std::move(so_far.validations);
+  progress.skipped_in_a_row = skipped_before(progress.result.steps, position_.step);
+  for (const StepRecord& step : progress.result.steps) progress.result.skipped_steps += step.skipped ? 1 : 0;
   int64_t begin = 0;
   const auto count = static_cast<int64_t>(config_.stages.size());
   for (int64_t i = 0; i < count && !progress.result.stopped && !progress.result.paused; ++i) {

@@ -1,8 +1,8 @@
 """bench/quality.py: the steps of plans, and the table of synthetic runs."""
 
-import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,10 @@ import pytest
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 
-def load(name: str):
-    spec = importlib.util.spec_from_file_location(name, BENCH / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+sys.path.insert(0, str(BENCH))
 
-
-quality = load("quality")
-quality_curves = load("quality_curves")
+import quality  # noqa: E402
+import quality_curves  # noqa: E402
 
 
 def steps_of(item: dict) -> list[int]:
@@ -122,6 +117,32 @@ def test_report_of_runs_made_twice(tmp_path, capsys):
     quality.report_again({"runs": {"x": item, "only here": item}}, {"runs": {"x": other, "only there": other}})
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:] == ["| x | 70M | 2 | 1.2000 | 1.1000 | -0.1000 | +0.1000 | +0.1000 |"]
+
+
+    other["sets"] = ["seed=3"]
+    with pytest.raises(SystemExit, match="expects runs of the same settings; got x"):
+        quality.report_again({"runs": {"x": item}}, {"runs": {"x": other}})
+    with pytest.raises(SystemExit, match="got no run that both have"):
+        quality.report_again({"runs": {"x": item}}, {"runs": {"y": item}})
+
+
+def test_a_run_that_diverged_is_shown(tmp_path):
+    write_run(tmp_path)
+    item = {"name": "x", "kind": "x", "tokens": 70e6, "seed": 2} | quality.summary(tmp_path)
+    for validation in item["validations"]:
+        validation["dense_loss"] = None  # JSON's NaN
+    row = dict(zip(quality.HEADER, quality.row_of(item), strict=True))
+    assert (row["dense"], row["jump"], row["recovered"], row["final"]) == ("nan", "+nan", "no", "nan")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"runs": {"a": {}}}', '{"runs": {"a": {"validations": []}}}', "\xff"])
+def test_other_files_are_refused(tmp_path, text):
+    file = tmp_path / "results.json"
+    file.write_text(text, encoding="latin-1")
+    with pytest.raises(SystemExit, match="expected results that bench/quality.py run wrote; got .*results.json"):
+        quality.results_of(file)
+    with pytest.raises(SystemExit, match="cannot read .*none.json: No such file"):
+        quality.results_of(tmp_path / "none.json")
 
 
 def test_curves(tmp_path):

@@ -189,6 +189,25 @@ TEST(Training, StopsWhereStepsAreNotFinite) {
   for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(metrics.steps[metrics.steps.size() - 1 - i].skipped);
   EXPECT_FALSE(metrics.steps.front().skipped);
   EXPECT_EQ(train::list_checkpoints(folder.path() / "run" / "checkpoints").size(), 1U);
+
+  // Nor does a run that goes on from there get as many again: the next one stops it.
+  const int64_t stopped = metrics.steps.back().step;
+  Trainer again(config);
+  const auto checkpoint = run_folder.newest_checkpoint([](const std::string&) {});
+  ASSERT_TRUE(checkpoint);
+  again.restore(*checkpoint, "the checkpoint");
+  expect_error([&] { again.run({}, &run_folder, run_folder.begin(checkpoint)); }, {"4 steps in a row", "not finite"});
+  EXPECT_EQ(again.step(), stopped + 1);
+}
+
+TEST(Training, BlamesFirstWeightsWhereNoStepWasTaken) {
+  const TemporaryFolder folder;
+  RunConfig config = tiny_run(folder);
+  config.model.initializer_range = 1e38;  // some of them are infinite
+  config.training.max_skipped_steps = 3;
+  Trainer trainer(config);
+  expect_error([&] { trainer.run({}); },
+               {"3 steps in a row", "up to step 3", "No step was taken", "initializer_range"});
 }
 
 TEST(Optimizer, SkipsWhatIsNotFinite) {
