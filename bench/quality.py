@@ -303,11 +303,11 @@ def report(results: dict) -> None:
 
 def report_again(results: dict, again: dict) -> None:
     """Runs that both results have: how far the same settings, weights and data come out apart."""
-    print("| run | tokens | seed | final | again | difference | jump | again |\n|---|" + "---:|" * 7)
     names = [name for name in results["runs"] if name in again["runs"]]
     other_settings = [name for name in names if results["runs"][name].get("sets") != again["runs"][name].get("sets")]
     if not names or other_settings:
         sys.exit(f"--again expects runs of the same settings; got {' and '.join(other_settings[:3]) or 'no run that both have'}")
+    print("| run | tokens | seed | final | again | difference | jump | again |\n|---|" + "---:|" * 7)
     for first, second in sorted(((results["runs"][n], again["runs"][n]) for n in names), key=lambda pair: order_of(pair[0])):
         row, other = (dict(zip(HEADER, row_of(item), strict=True)) for item in (first, second))
         apart = final_loss(second) - final_loss(first)
@@ -348,9 +348,10 @@ def main() -> None:
     if arguments.command == "run":
         run_plan(arguments)
     else:
-        report(results_of(arguments.results))
+        results = results_of(arguments.results)
+        report(results)
         if arguments.again:
-            report_again(results_of(arguments.results), results_of(arguments.again))
+            report_again(results, results_of(arguments.again))
 
 
 if __name__ == "__main__":

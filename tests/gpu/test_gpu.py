@@ -331,7 +331,7 @@ def test_other_streams():
 
 
 def moves(x: torch.Tensor, tree) -> list:
-    """Selection, gather, scatter and their adjoints of one tensor."""
+    """Gather, scatter and their adjoints of one tensor."""
     rows = lighthouse.gather(x, x, x, tree)
     args = (tree.nodes, *pyramid(tree))
     backward = OPS.gather_backward(*rows, tree.nodes, x.size(2), *pyramid(tree))

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
-
-
 sys.path.insert(0, str(BENCH))
 
 import quality  # noqa: E402
@@ -117,7 +115,6 @@ def test_report_of_runs_made_twice(tmp_path, capsys):
     quality.report_again({"runs": {"x": item, "only here": item}}, {"runs": {"x": other, "only there": other}})
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:] == ["| x | 70M | 2 | 1.2000 | 1.1000 | -0.1000 | +0.1000 | +0.1000 |"]
-
 
     other["sets"] = ["seed=3"]
     with pytest.raises(SystemExit, match="expects runs of the same settings; got x"):
