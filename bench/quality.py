@@ -58,6 +58,7 @@ CELLS = [(65e6, 1), (65e6, 2), (30e6, 1), (130e6, 1)]  # budgets and seeds
 
 
 def budgets() -> list[dict]:
+    """Dense beside Lighthouse by both rules and by the recipe, at three budgets."""
     plan = []
     for tokens, seed in CELLS:
         plan += [run("dense", tokens, 0, seed), run("causal", tokens, 0.625, seed), run("paper", tokens, 0.625, seed, **PAPER)]
@@ -68,7 +69,6 @@ def budgets() -> list[dict]:
         run("causal", 130e6, 0.625, 2),
         run("paper", 130e6, 0.625, 2, **PAPER),
         run("dense-first-paper", 130e6, 0.625, 2, **FIRST, **PAPER),
-        *(run("dense-first", tokens, 0.625, seed, **FIRST) for tokens, seed in CELLS),
     ]
 
 
@@ -94,6 +94,7 @@ def recipes() -> list[dict]:
         run("alternate-paper", tokens, 0.625, **PAPER, model__full_attention_layers=[0, 2, 4, 6]),
         run("dense-last-paper", tokens, 0.625, **PAPER, model__full_attention_layers=[4, 5, 6, 7]),
         run("dense-first-k512", tokens, 0.625, **FIRST, attention__top_k=512),
+        *(run("dense-first", tokens, 0.625, seed, **FIRST) for tokens, seed in CELLS),
     ]
 
 
@@ -109,8 +110,22 @@ def long_settings() -> dict:
     }
 
 
+def equal() -> list[dict]:
+    """The recipe at the longer context beside dense runs of as many seconds, and of as many tokens."""
+    settings = long_settings()
+    return [
+        run("dense-first-paper-32k", 130e6, 0.625, **settings, **FIRST, **PAPER),
+        run("dense-32k", 102e6, 0, **settings),  # the seconds of 130M tokens with Lighthouse
+        run("dense-first-paper-32k", 130e6, 0.625, 2, **settings, **FIRST, **PAPER),
+        run("dense-32k", 102e6, 0, 2, **settings),
+        run("dense-32k", 130e6, 0, 2, **settings),
+        run("dense-32k", 130e6, 0, **settings),
+    ]
+
+
 def jump() -> list[dict]:
-    """What makes the causal rule's jump at the switch small at the longer context."""
+    """The causal rule's jump at the switch at the longer context, and what may make it small: more levels, dense steps
+    before the Lighthouse ones or among them."""
     settings = long_settings()
     return [
         run("causal-32k", 130e6, 0.625, **settings),
@@ -119,28 +134,28 @@ def jump() -> list[dict]:
         run("dense-first-L4-32k", 65e6, 0.625, **settings, **FIRST, attention__num_levels=4),
         run("causal-L4-32k", 130e6, 0.625, **settings, attention__num_levels=4),
         run("causal-32k", 130e6, 0.625, 2, **settings),
+        run("causal-mixed-32k", 130e6, 0.625, mixed=0.125, **settings),
+        run("causal-mixed-32k", 130e6, 0.625, 2, mixed=0.125, **settings),
+        run("causal-open-20-32k", 130e6, 0.55, opening=0.2, **settings),
+        run("causal-open-20-32k", 130e6, 0.55, 2, opening=0.2, **settings),
+        run("dense-first-L4-32k", 130e6, 0.625, **settings, **FIRST, attention__num_levels=4),
+        run("dense-first-L4-32k", 130e6, 0.625, 2, **settings, **FIRST, attention__num_levels=4),
     ]
 
 
 def long() -> list[dict]:
-    """Equal tokens at the longer context, and dense runs for fewer, to set beside Lighthouse by seconds."""
+    """What a recipe may change at the longer context, and dense runs for fewer tokens."""
     settings = long_settings()
     return [
-        run("dense-first-paper-32k", 130e6, 0.625, **settings, **FIRST, **PAPER),
-        run("dense-32k", 102e6, 0, **settings),  # the seconds of 130M tokens with Lighthouse
-        run("dense-first-paper-32k", 130e6, 0.625, 2, **settings, **FIRST, **PAPER),
-        run("dense-32k", 102e6, 0, 2, **settings),
         run("dense-first-mixed-32k", 65e6, 0.625, mixed=0.125, **settings, **FIRST),
         run("dense-first-k512-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST),
         run("dense-first-k2048-32k", 65e6, 0.625, **{**settings, "attention__top_k": 2048}, **FIRST),
         run("dense-first-L2-32k", 65e6, 0.625, **settings, **FIRST, attention__num_levels=2),
         run("dense-first-k512-L2-32k", 65e6, 0.625, **{**settings, "attention__top_k": 512}, **FIRST, attention__num_levels=2),
-        run("dense-32k", 130e6, 0, **settings),
         run("dense-first-mixed-32k", 130e6, 0.625, mixed=0.125, **settings, **FIRST),
         run("dense-first-paper-p8-32k", 130e6, 0.625, **settings, **FIRST, **PAPER, attention__num_levels=2, attention__pooling_factor=8),
         run("dense-first-paper-mixed-32k", 130e6, 0.625, mixed=0.125, **settings, **FIRST, **PAPER),
         run("dense-first-32k", 130e6, 0.625, **settings, **FIRST),
-        run("dense-32k", 130e6, 0, 2, **settings),
         run("dense-32k", 65e6, 0, **settings),
         run("dense-first-32k", 65e6, 0.625, **settings, **FIRST),
         run("dense-first-split-80-32k", 65e6, 0.8, **settings, **FIRST),
@@ -150,7 +165,7 @@ def long() -> list[dict]:
     ]
 
 
-PLANS = {"budgets": budgets, "jump": jump, "long": long, "recipes": recipes}
+PLANS = {"budgets": budgets, "equal": equal, "jump": jump, "long": long, "recipes": recipes}
 
 
 def summary(folder: pathlib.Path) -> dict:

@@ -23,6 +23,11 @@ void PositionLossSum::add(const torch::Tensor& losses) {
                                 std::to_string(losses.numel()));
   }
   const torch::Tensor values = losses.to(torch::kCPU, torch::kDouble);
+  if (!values.isfinite().all().item<bool>()) {
+    throw std::runtime_error(
+        "the model's losses are not finite: its weights are not, or are too large for the "
+        "precision it was trained in");
+  }
   for (size_t i = 0; i < means_.size(); ++i)
     means_[i].push_back(values.slice(0, bounds_[i], bounds_[i + 1]).mean().item<double>());
   overall_.push_back(values.mean().item<double>());

@@ -35,7 +35,14 @@ LastLogits last_logits_of(model::Decoder& decoder) {
     const torch::NoGradGuard no_grad;
     const torch::Device device = decoder->parameters().front().device();
     const torch::Tensor last = decoder->hidden(tokens.to(device))[0].slice(0, -rows);
-    return decoder->logits(last).to(torch::kCPU, torch::kFloat);
+    const torch::Tensor logits = decoder->logits(last).to(torch::kCPU, torch::kFloat);
+    // Whatever the largest of them is then, it is no answer.
+    if (!logits.isfinite().all().item<bool>()) {
+      throw std::runtime_error(
+          "the model's logits are not finite: its weights are not, or are too large for the "
+          "precision it was trained in. There is nothing to score");
+    }
+    return logits;
   };
 }
 

@@ -29,7 +29,8 @@ torch::Tensor tokens_of(const std::string& bytes);
 /// tokens int64 [1, N] on the CPU -> logits [rows, V] of the last `rows` positions, float32 on the CPU.
 using LastLogits = std::function<torch::Tensor(const torch::Tensor& tokens, int64_t rows)>;
 
-/// The decoder under its present attention. It must live as long as the function.
+/// The decoder under its present attention. It must live as long as the function, which throws std::runtime_error where
+/// the logits are not finite.
 LastLogits last_logits_of(model::Decoder& decoder);
 
 /// Called before each sequence with the task's name and the sequence's tokens; may throw to end an evaluation.

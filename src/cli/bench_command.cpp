@@ -209,6 +209,12 @@ void show_recorded(const BenchArguments& arguments) {
   std::optional<CudaBenchReport> cuda;
   try {
     const Json json = Json::parse(text);
+    if (json.contains("config")) {  // of --train
+      if (!(arguments.json + arguments.html + arguments.svg).empty())
+        throw std::invalid_argument("it is of --train, which has tables only: no --json, --html or --svg");
+      show_train_bench(json);
+      return;
+    }
     if (json.at("device").contains("gpu")) {
       cuda = cuda_from_json(text);
     } else {

@@ -35,6 +35,10 @@ void add_compute_options(CLI::App* command, ComputeArguments& arguments) {
       ->check(CLI::Range(int64_t{1}, int64_t{4096}));
 }
 
+std::string refuse_negative(const std::string& value) {
+  return value.starts_with('-') ? "expected a whole number of at least 0; got " + value : "";
+}
+
 train::ComputePlan choose_compute(const ComputeArguments& arguments) {
   train::RunConfig config;
   config.training.device = device_of(arguments.device);

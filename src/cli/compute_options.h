@@ -22,4 +22,7 @@ void add_compute_options(CLI::App* command, ComputeArguments& arguments);
 /// Where to compute and in what; sets torch's threads. Throws std::invalid_argument naming the option.
 train::ComputePlan choose_compute(const ComputeArguments& arguments);
 
+/// For options of unsigned numbers, which CLI11 reads -1 into as well: the error's text, empty where there is none.
+std::string refuse_negative(const std::string& value);
+
 }  // namespace lighthouse::cli

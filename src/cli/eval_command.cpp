@@ -21,6 +21,7 @@
 #include "io/checksum.h"
 #include "train/corpus.h"
 #include "train/device.h"
+#include "train/memory_estimate.h"
 #include "train/stored_model.h"
 
 namespace lighthouse::cli {
@@ -148,6 +149,16 @@ train::ComputePlan plan_of(const EvalArguments& arguments, const train::RunConfi
   return train::choose_compute(plan);
 }
 
+/// Refuses sequences that the device cannot hold: a system that runs out of memory ends the program without a word.
+void expect_fits(const train::ComputePlan& plan, const model::ModelConfig& model, const std::string& option,
+                 int64_t tokens) {
+  const double needed = train::estimate_reading(model, static_cast<int64_t>(torch::elementSize(plan.type)), tokens);
+  if (needed <= plan.memory_bytes) return;
+  throw std::invalid_argument(option + ": a sequence of " + std::to_string(tokens) + " tokens needs about " +
+                              train::gigabytes(needed) + " of memory under dense attention; the device has " +
+                              train::gigabytes(plan.memory_bytes) + ". Pass shorter ones");
+}
+
 /// The run's data at the context to evaluate. Throws where sequences of it would reach into what was trained on.
 train::Corpus held_out_data(const train::RunConfig& config, int64_t context) {
   const auto seed = static_cast<uint64_t>(config.seed);
@@ -220,6 +231,9 @@ void evaluate(EvalArguments arguments) {
     values->erase(std::unique(values->begin(), values->end()), values->end());
   }
   const train::ComputePlan plan = plan_of(arguments, config);
+  if (arguments.has("loss")) expect_fits(plan, config.model, "--context", context);
+  if (arguments.has("retrieval") || arguments.has("copy"))
+    expect_fits(plan, config.model, "--lengths", grid.lengths.back());
   run.decoder->to(plan.device);
   run.decoder->set_compute_type(plan.type);
   run.decoder->set_attention(model::AttentionKind::kDense);
@@ -289,7 +303,9 @@ void add_options(CLI::App* command, EvalArguments& arguments) {
       ->capture_default_str();
   command->add_option("--trials", arguments.grid.trials, "Texts of each length and depth")->capture_default_str();
   command->add_option("--copy-length", arguments.copy_length, "Letters of the string to copy")->capture_default_str();
-  command->add_option("--seed", arguments.grid.seed, "Of the tasks' texts")->capture_default_str();
+  command->add_option("--seed", arguments.grid.seed, "Of the tasks' texts")
+      ->check(refuse_negative)
+      ->capture_default_str();
   command->add_option("--device", arguments.device, "auto (a GPU where there is one), cpu or cuda")
       ->capture_default_str();
   command->add_option("--json", arguments.json, "Write every figure")->type_name("FILE");

@@ -118,7 +118,7 @@ void add_generate_command(CLI::App& program) {
   command->add_option("--temperature", sampling.temperature, "0: always the likeliest token")->capture_default_str();
   command->add_option("--top-p", sampling.top_p, "Draw from the likeliest tokens that hold this probability")
       ->capture_default_str();
-  command->add_option("--seed", sampling.seed, "Of the draws")->capture_default_str();
+  command->add_option("--seed", sampling.seed, "Of the draws")->check(refuse_negative)->capture_default_str();
   auto* stop = command->add_option("--stop", arguments->stop,
                                    "Tokens that end the text (default: those of an imported model's configuration)");
   command->add_flag("--no-stop", arguments->no_stop, "Let no token end the text")->excludes(stop);

@@ -282,7 +282,7 @@ std::vector<std::string> skipped_notes(const std::vector<ReportedRun>& runs) {
   std::vector<std::string> notes;
   for (const auto& run : runs) {
     const auto& steps = run.metrics.steps;
-    const auto count = std::count_if(steps.begin(), steps.end(), [](const StepRecord& step) { return step.skipped; });
+    const int64_t count = train::count_skipped(steps);
     if (count == 0) continue;
     notes.push_back(run.name + ": " + std::to_string(count) + " of " + std::to_string(steps.back().step) +
                     " steps were skipped, since their loss or gradient was not finite.");

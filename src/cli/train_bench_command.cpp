@@ -39,9 +39,9 @@ double speedup(const TrainBenchmark& result, double dense_tokens_per_second) {
   return steps / dense_tokens_per_second / time;
 }
 
-void print(const TrainBenchArguments& arguments, const train::RunConfig& config, const TrainBenchmark& result) {
+void print(const TrainBenchArguments& arguments, const std::string& device, const TrainBenchmark& result) {
   std::cout << "\n"
-            << arguments.config << " on " << train::describe(result.plan, config) << "\n"
+            << arguments.config << " on " << device << "\n"
             << "a large product: " << number("%.0f", result.product_flops_per_second / 1e12)
             << " TFLOP/s; a large copy: " << number("%.2f", result.copy_bytes_per_second / 1e12) << " TB/s\n\n";
   report::Table stages{
@@ -117,7 +117,43 @@ std::string to_json(const TrainBenchArguments& arguments, const train::RunConfig
   return json.dump(1) + "\n";
 }
 
+TrainBenchmark benchmark_of(const Json& json) {
+  TrainBenchmark result;
+  json.at("product_flops_per_second").get_to(result.product_flops_per_second);
+  json.at("copy_bytes_per_second").get_to(result.copy_bytes_per_second);
+  for (const Json& from : json.at("stages")) {
+    StageBenchmark stage;
+    from.at("name").get_to(stage.name);
+    stage.lighthouse = from.at("attention").get<std::string>() == "lighthouse";
+    from.at("steps").get_to(stage.steps);
+    from.at("step_ms").get_to(stage.step_ms);
+    from.at("tokens_per_second").get_to(stage.tokens_per_second);
+    from.at("flops_utilisation").get_to(stage.flops_utilisation);
+    from.at("peak_bytes").get_to(stage.peak_bytes);
+    from.at("peak_reserved_bytes").get_to(stage.peak_reserved_bytes);
+    from.at("watched_step_ms").get_to(stage.watched_step_ms);
+    for (const Json& part : from.at("parts")) {
+      analysis::PartTime time;
+      part.at("name").get_to(time.name);
+      part.at("ms").get_to(time.ms);
+      part.at("floor_ms").get_to(time.floor_ms);
+      stage.parts.push_back(std::move(time));
+    }
+    result.stages.push_back(std::move(stage));
+  }
+  return result;
+}
+
 }  // namespace
+
+void show_train_bench(const nlohmann::ordered_json& json) {
+  TrainBenchArguments arguments;
+  json.at("file").get_to(arguments.config);
+  const std::string device = json.at("device").get<std::string>() + ", " + json.at("precision").get<std::string>() +
+                             ", recompute " + json.at("recompute").get<std::string>() + "; needed about " +
+                             train::gigabytes(json.at("estimated_bytes").get<double>());
+  print(arguments, device, benchmark_of(json));
+}
 
 void run_train_bench(const TrainBenchArguments& arguments) {
   if (arguments.repeats < 1) {
@@ -133,7 +169,7 @@ void run_train_bench(const TrainBenchArguments& arguments) {
   const TrainBenchmark result = analysis::benchmark_training(
       config, arguments.repeats, [](const std::string& what) { std::cerr << "timing " << what << "\n"; });
   if (!arguments.json.empty()) io::write_file(arguments.json, to_json(arguments, config, result));
-  print(arguments, config, result);
+  print(arguments, train::describe(result.plan, config), result);
 }
 
 }  // namespace lighthouse::cli

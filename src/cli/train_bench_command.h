@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,5 +18,8 @@ struct TrainBenchArguments {
 };
 
 void run_train_bench(const TrainBenchArguments& arguments);
+
+/// Prints the tables of what --json wrote. Throws nlohmann's exceptions where it is something else.
+void show_train_bench(const nlohmann::ordered_json& json);
 
 }  // namespace lighthouse::cli

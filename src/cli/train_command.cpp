@@ -31,17 +31,21 @@ struct TrainArguments {
   }
 };
 
-/// Says so where a Lighthouse stage is a dense one.
+/// Says so where a Lighthouse stage is a dense one by its sizes.
 void note_dense(const train::RunConfig& config, const train::StageConfig& stage, const Geometry& geometry) {
-  if (geometry.retained_length() >= config.data.context_length) {
-    std::cerr << "Note: stage " << stage.name << " attends densely: Lighthouse attention would retain "
-              << geometry.retained_length() << " of " << config.data.context_length
-              << " tokens. A longer data.context_length or a smaller attention.top_k would gain.\n";
-  }
-  std::set<int64_t> dense(config.model.full_attention_layers.begin(), config.model.full_attention_layers.end());
-  if (std::ssize(dense) == config.model.num_hidden_layers) {
-    std::cerr << "Note: stage " << stage.name << " attends densely: model.full_attention_layers names every layer.\n";
-  }
+  if (geometry.retained_length() < config.data.context_length) return;
+  std::cerr << "Note: stage " << stage.name << " attends densely: Lighthouse attention would retain "
+            << geometry.retained_length() << " of " << config.data.context_length
+            << " tokens. A longer data.context_length or a smaller attention.top_k would gain.\n";
+}
+
+/// Says so where every stage is a dense one, though not all of them ask for it.
+void note_dense_layers(const train::RunConfig& config) {
+  const std::set<int64_t> dense(config.model.full_attention_layers.begin(), config.model.full_attention_layers.end());
+  const bool asked =
+      std::any_of(config.stages.begin(), config.stages.end(), [](const auto& s) { return s.lighthouse; });
+  if (!asked || std::ssize(dense) < config.model.num_hidden_layers) return;
+  std::cerr << "Note: all stages attend densely: model.full_attention_layers names every layer.\n";
 }
 
 void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
@@ -64,6 +68,7 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
       std::cout << "dense\n";
     }
   }
+  note_dense_layers(config);
   if (config.total_steps() > 0 && config.schedule.warmup_steps >= config.total_steps()) {
     std::cerr << "Note: the learning rate only rises: schedule.warmup_steps, " << config.schedule.warmup_steps
               << ", is no less than the run's " << config.total_steps() << " steps.\n";
@@ -147,7 +152,7 @@ void train_run(const TrainArguments& arguments) {
   }
   folder.save_model(trainer.decoder(), trainer.data_fingerprint());
   print_results(config, result);
-  if (config.total_steps() > 0 && result.skipped_steps == config.total_steps()) {
+  if (config.total_steps() > 0 && train::count_skipped(result.steps) == config.total_steps()) {
     std::cerr << "No step was taken: the model has its first weights. Look at model.initializer_range, init and the "
                  "data.\n";
     throw ExitWith{1};

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
@@ -10,6 +11,7 @@
 #include <ATen/ops/silu.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/cpu/kernels.h"
@@ -81,15 +83,22 @@ Tensor swiglu(const Tensor& gate_up) {
 SwigluGradients swiglu_backward(const Tensor& grad, Tensor gate_up) {
   check_rows_of("gate and up", gate_up);
   if (on_cuda(gate_up)) return cuda::swiglu_backward(grad, gate_up);
-  const auto halves = gate_up.chunk(2, -1);
-  const Tensor gate = halves[0].to(wide_type(gate_up));
-  const Tensor sigmoid = at::sigmoid(gate);
-  const Tensor silu = gate * sigmoid;
-  const Tensor grad_up = grad * silu;
-  const Tensor grad_gate = grad * halves[1] * (sigmoid * (1 + gate * (1 - sigmoid)));
-  const Tensor output = (silu * halves[1]).to(gate_up.scalar_type());
-  halves[0].copy_(grad_gate);
-  halves[1].copy_(grad_up);
+  Tensor output = at::empty_like(grad);
+  // Some rows at a time: the values in between are many, and small enough for the cache then.
+  constexpr int64_t kRows = 256;
+  for (int64_t first = 0; first < gate_up.size(0); first += kRows) {
+    const int64_t count = std::min(kRows, gate_up.size(0) - first);
+    const auto halves = gate_up.narrow(0, first, count).chunk(2, -1);
+    const Tensor slope = grad.narrow(0, first, count);
+    const Tensor gate = halves[0].to(wide_type(gate_up));
+    const Tensor sigmoid = at::sigmoid(gate);
+    const Tensor silu = gate * sigmoid;
+    const Tensor grad_up = slope * silu;
+    const Tensor grad_gate = slope * halves[1] * (sigmoid * (1 + gate * (1 - sigmoid)));
+    output.narrow(0, first, count).copy_(silu * halves[1]);
+    halves[0].copy_(grad_gate);
+    halves[1].copy_(grad_up);
+  }
   return {gate_up, output};
 }
 

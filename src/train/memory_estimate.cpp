@@ -98,6 +98,20 @@ MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, mo
   return estimate;
 }
 
+double estimate_reading(const model::ModelConfig& m, int64_t element_size, int64_t num_tokens) {
+  const auto element = static_cast<double>(element_size);
+  const auto tokens = static_cast<double>(num_tokens);
+  const Widths w(m, element);
+  // A block's input, projections and attention's output; or its sum, norm and output, with gate and up and their
+  // product for a chunk of rows.
+  const double chunk = std::min(tokens, static_cast<double>(model::kFeedForwardRows));
+  const double attention = tokens * (w.hidden + w.attended + w.query);
+  const double feed_forward = tokens * 3 * w.hidden + chunk * 3 * w.intermediate;
+  const double table = kFloat * tokens * static_cast<double>(m.head_dim);
+  constexpr double kText = 1 + 2 * sizeof(int64_t);  // bytes and tokens of a text, on the host and the device
+  return kFloat * parameters(m) + element * std::max(attention, feed_forward) + table + kText * tokens;
+}
+
 double available_memory_bytes() {
   double bytes = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {

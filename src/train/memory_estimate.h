@@ -19,6 +19,9 @@ struct MemoryEstimate {
 /// For products and activations of `element_size` bytes.
 MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, model::Recompute recompute);
 
+/// Bytes of the weights in float32 and what dense attention needs beside them to read one sequence, without gradients.
+double estimate_reading(const model::ModelConfig& model, int64_t element_size, int64_t tokens);
+
 /// Bytes of the machine's memory, or of this process's control group where that is less.
 double available_memory_bytes();
 

@@ -1,5 +1,6 @@
 #include "train/metrics.h"
 
+#include <algorithm>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -66,6 +67,10 @@ void read_line(const std::string& text, Metrics& metrics) try {
 }
 
 }  // namespace
+
+int64_t count_skipped(const std::vector<StepRecord>& steps) {
+  return std::count_if(steps.begin(), steps.end(), [](const StepRecord& step) { return step.skipped; });
+}
 
 Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> bytes) {
   std::ifstream file(path, std::ios::binary);

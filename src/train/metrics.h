@@ -45,6 +45,9 @@ struct Metrics {
   std::vector<ValidationRecord> validations;
 };
 
+/// How many of these steps were skipped. A run's record has every one that was.
+int64_t count_skipped(const std::vector<StepRecord>& steps);
+
 /// The file as a whole, or its first `bytes` bytes. A last line without its end is passed over: a process may be
 /// writing it. Throws std::runtime_error naming the file, the line and what is wrong with it.
 Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> bytes = std::nullopt);

@@ -230,7 +230,6 @@ void Trainer::finish_step(Progress& progress) {
   }
   if (progress.observer.on_step) progress.observer.on_step(record);
   progress.skipped_in_a_row = record.skipped ? progress.skipped_in_a_row + 1 : 0;
-  progress.result.skipped_steps += record.skipped ? 1 : 0;
 }
 
 /// Waits for all steps, and gives up where too many in a row were skipped.
@@ -329,7 +328,6 @@ RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_f
   progress.result.steps = std::move(so_far.steps);
   progress.result.validations = std::move(so_far.validations);
   progress.skipped_in_a_row = skipped_before(progress.result.steps, position_.step);
-  for (const StepRecord& step : progress.result.steps) progress.result.skipped_steps += step.skipped ? 1 : 0;
   int64_t begin = 0;
   const auto count = static_cast<int64_t>(config_.stages.size());
   for (int64_t i = 0; i < count && !progress.result.stopped && !progress.result.paused; ++i) {

@@ -44,8 +44,7 @@ struct RunResult {
   std::vector<StageResult> stages;  ///< Those that have steps.
   std::vector<StepRecord> steps;
   std::vector<ValidationRecord> validations;
-  double seconds = 0;         ///< Training only.
-  int64_t skipped_steps = 0;  ///< Whose loss or gradient was not finite.
+  double seconds = 0;  ///< Training only.
   bool paused = false;
   bool stopped = false;  ///< Before its end, because the observer said so.
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "../train/temporary_folder.h"
@@ -216,6 +217,19 @@ TEST(CopyTask, ScoresTheLastBytesOfADecoder) {
   const auto tokens = analysis::tokens_of(analysis::copy_text(64, 30, 0, 10, 9));
   const auto losses = decoder->losses(tokens.slice(1, 0, 64).contiguous(), tokens.slice(1, 1).contiguous());
   EXPECT_NEAR(cells[0].losses[0], losses[0].slice(0, -8).mean().item<double>(), 1e-5);
+}
+
+TEST(Tasks, AModelThatIsNotFiniteIsNotScored) {
+  model::Decoder decoder(small_model());
+  const torch::NoGradGuard no_grad;
+  decoder->parameters().front().fill_(std::numeric_limits<float>::quiet_NaN());
+  const TaskGrid grid{.lengths = {64}, .depths = {0}, .trials = 1};
+  expect_error([&] { analysis::evaluate_retrieval(analysis::last_logits_of(decoder), grid); },
+               {"logits are not finite"});
+  expect_error([&] { analysis::evaluate_copying(analysis::last_logits_of(decoder), grid, 10); },
+               {"logits are not finite"});
+  analysis::PositionLossSum sum(4);
+  expect_error([&] { sum.add(torch::full({4}, std::numeric_limits<float>::infinity())); }, {"losses are not finite"});
 }
 
 TEST(Tasks, WrongGridsAreNamed) {

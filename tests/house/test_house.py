@@ -263,6 +263,7 @@ def test_evaluates(tmp_path):
         (["--depths", "101"], "depths must be 0 to 100 percent; got 101"),
         (["--trials", "0"], "trials must be at least 1; got 0"),
         (["--copy-length", "2"], "must have at least 3 bytes; got 2"),
+        (["--lengths", "99999999999"], "--lengths: a sequence of 99999999999 tokens needs about"),
         (["--device", "tpu"], "--device must be auto, cpu or cuda; got tpu"),
         (["--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
         (["--json", str(tmp_path)], "--json must name a file; got the folder"),
@@ -270,6 +271,9 @@ def test_evaluates(tmp_path):
         failed = program("eval", str(run), *wrong)
         assert failed.returncode == 1 and words in failed.stderr, failed.stderr
         assert len(failed.stderr.strip().splitlines()) == 1
+    for negative in (["eval", str(run), "--seed", "-1"], ["generate", str(run), "--prompt", "a", "--seed", "-1"]):
+        failed = program(*negative)
+        assert failed.returncode == 2 and "--seed: expected a whole number of at least 0; got -1" in failed.stderr + failed.stdout, failed
     twice = program("eval", str(run), "--tasks", "retrieval", "--lengths", "128", "64", "64", "--depths", "50", "0", "50", "--trials", "3",
                     "--json", str(tmp_path / "twice.json"))  # fmt: skip
     cells = json.loads((tmp_path / "twice.json").read_text(encoding="utf-8"))["retrieval"]["cells"]
@@ -340,8 +344,13 @@ def test_recorded_benchmarks(tmp_path):
     assert shown.returncode == 0 and "gather backward" in shown.stdout and "27.1x" in shown.stdout
     assert copy.read_text(encoding="utf-8") == recorded.read_text(encoding="utf-8")
     assert "× at 64K" in svg.read_text(encoding="utf-8")
+    training = ROOT / "bench" / "results" / "train-267m-98k.json"
+    shown = program("bench", "--from", str(training))
+    assert shown.returncode == 0 and "swiglu" in shown.stdout and "as fast as all of them dense here" in shown.stdout
+    failed = program("bench", "--from", str(training), "--svg", str(svg))
+    assert failed.returncode == 1 and "has tables only" in failed.stderr
     wrong = tmp_path / "wrong.json"
-    for text, words in (("{}", "wrote; got"), ("no json", "wrote; got"), ('{"device": {"gpu": 1}}', "wrote; got")):
+    for text, words in (("{}", "wrote; got"), ("no json", "wrote; got"), ('{"device": {"gpu": 1}}', "wrote; got"), ('{"config": ""}', "wrote; got")):
         wrong.write_text(text, encoding="utf-8")
         failed = program("bench", "--from", str(wrong))
         assert failed.returncode == 1 and words in failed.stderr and len(failed.stderr.splitlines()) == 1

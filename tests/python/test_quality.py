@@ -46,8 +46,9 @@ def test_plans(plan):
         assert sum(steps_of(item)) == round(item["tokens"] / quality.STEP_TOKENS), item["name"]
 
 
-def test_long_runs_keep_the_tokens_of_a_step():
-    for item in quality.PLANS["long"]():
+@pytest.mark.parametrize("plan", ["equal", "jump", "long"])
+def test_long_runs_keep_the_tokens_of_a_step(plan):
+    for item in quality.PLANS[plan]():
         values = dict(text.split("=", 1) for text in item["sets"])
         assert int(values["data.context_length"]) * int(values["training.batch_size"]) == quality.STEP_TOKENS
 

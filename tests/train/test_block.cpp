@@ -210,6 +210,14 @@ TEST(Memory, PoliciesKeepLess) {
   EXPECT_GT(train::estimate_memory(wide, 2, Recompute::kFull).working, 1.5e9);
 }
 
+TEST(Memory, ReadingNeedsTheWeightsAndLinearly) {
+  const TemporaryFolder folder;
+  const auto config = tiny_run(folder);
+  const auto bytes = [&](int64_t tokens) { return train::estimate_reading(config.model, 4, tokens); };
+  EXPECT_EQ(4 * bytes(0), train::estimate_memory(config, 4, Recompute::kFull).parameters);
+  EXPECT_NEAR(bytes(4096) - bytes(0), 2 * (bytes(2048) - bytes(0)), 1);
+}
+
 TEST(Training, PoliciesGiveTheSameRun) {
   const TemporaryFolder folder;
   auto config = tiny_run(folder);
