@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "analysis/expect_finite.h"
+
 namespace lighthouse::analysis {
 
 std::vector<int64_t> position_bounds(int64_t length) {
@@ -23,11 +25,7 @@ void PositionLossSum::add(const torch::Tensor& losses) {
                                 std::to_string(losses.numel()));
   }
   const torch::Tensor values = losses.to(torch::kCPU, torch::kDouble);
-  if (!values.isfinite().all().item<bool>()) {
-    throw std::runtime_error(
-        "the model's losses are not finite: its weights are not, or are too large for the "
-        "precision it was trained in");
-  }
+  expect_finite(values, "losses");
   for (size_t i = 0; i < means_.size(); ++i)
     means_[i].push_back(values.slice(0, bounds_[i], bounds_[i + 1]).mean().item<double>());
   overall_.push_back(values.mean().item<double>());

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "analysis/expect_finite.h"
+
 namespace lighthouse::analysis {
 
 void check(const TaskGrid& grid, int64_t shortest, const std::string& task) {
@@ -36,12 +38,7 @@ LastLogits last_logits_of(model::Decoder& decoder) {
     const torch::Device device = decoder->parameters().front().device();
     const torch::Tensor last = decoder->hidden(tokens.to(device))[0].slice(0, -rows);
     const torch::Tensor logits = decoder->logits(last).to(torch::kCPU, torch::kFloat);
-    // Whatever the largest of them is then, it is no answer.
-    if (!logits.isfinite().all().item<bool>()) {
-      throw std::runtime_error(
-          "the model's logits are not finite: its weights are not, or are too large for the "
-          "precision it was trained in. There is nothing to score");
-    }
+    expect_finite(logits, "logits");
     return logits;
   };
 }

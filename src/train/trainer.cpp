@@ -75,6 +75,16 @@ class Moment {
   std::shared_ptr<c10::Event> event_;
 };
 
+/// How many steps up to `step` were skipped, one after the other: the record has every skipped one.
+int64_t skipped_before(const std::vector<StepRecord>& steps, int64_t step) {
+  int64_t count = 0;
+  for (auto record = steps.rbegin(); record != steps.rend() && record->skipped && record->step == step - count;
+       ++record) {
+    ++count;
+  }
+  return count;
+}
+
 }  // namespace
 
 model::Decoder make_decoder(const RunConfig& config, const ComputePlan& plan) {
@@ -85,16 +95,6 @@ model::Decoder make_decoder(const RunConfig& config, const ComputePlan& plan) {
   decoder->set_compute_type(plan.type);
   decoder->set_recompute(plan.recompute);
   return decoder;
-}
-
-/// How many steps up to `step` were skipped, one after the other: the record has every skipped one.
-int64_t skipped_before(const std::vector<StepRecord>& steps, int64_t step) {
-  int64_t count = 0;
-  for (auto record = steps.rbegin(); record != steps.rend() && record->skipped && record->step == step - count;
-       ++record) {
-    ++count;
-  }
-  return count;
 }
 
 /// Who watches a run, and what it has recorded.
