@@ -140,6 +140,7 @@ def jump() -> list[dict]:
         run("causal-open-20-32k", 130e6, 0.55, 2, opening=0.2, **settings),
         run("dense-first-L4-32k", 130e6, 0.625, **settings, **FIRST, attention__num_levels=4),
         run("dense-first-L4-32k", 130e6, 0.625, 2, **settings, **FIRST, attention__num_levels=4),
+        run("dense-first-mixed-32k", 130e6, 0.625, 2, mixed=0.125, **settings, **FIRST),
     ]
 
 
