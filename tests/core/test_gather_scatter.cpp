@@ -375,7 +375,13 @@ TEST(Bits, InstructionSetsGiveTheSame) {
     ASSERT_NE(pipe, nullptr);
     std::string output;
     for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) output += static_cast<char>(c);
-    ASSERT_EQ(pclose(pipe), 0) << output;
+    const int status = pclose(pipe);
+    // One that the machine does not have is refused by name; every machine has the baseline.
+    if (std::string(isa) != "baseline" && output.find("must be one of what this machine has") != std::string::npos) {
+      std::cout << "without " << isa << ", which this machine does not have" << std::endl;
+      continue;
+    }
+    ASSERT_EQ(status, 0) << output;
     const size_t at = output.find("fingerprint ");
     ASSERT_NE(at, std::string::npos) << output;
     fingerprints.insert(output.substr(at, output.find('\n', at) - at));
