@@ -317,17 +317,73 @@ def report(results: dict) -> None:
         print()
 
 
-def report_again(results: dict, again: dict) -> None:
-    """Runs that both results have: how far the same settings, weights and data come out apart."""
-    names = [name for name in results["runs"] if name in again["runs"]]
-    other_settings = [name for name in names if results["runs"][name].get("sets") != again["runs"][name].get("sets")]
-    if not names or other_settings:
+def gathered(results: dict, earlier: dict) -> list[list[dict]]:
+    """Runs of the same settings, each list newest first, of those that both results have. Earlier ones go by their item's name:
+    a file may have several under one name, with keys of its own."""
+    lists = {name: [item] for name, item in results["runs"].items()}
+    for item in earlier["runs"].values():
+        if item["name"] in lists:
+            lists[item["name"]].append(item)
+    other_settings = [name for name, items in lists.items() if any(item.get("sets") != items[0].get("sets") for item in items)]
+    if other_settings or all(len(items) == 1 for items in lists.values()):
         sys.exit(f"--again expects runs of the same settings; got {' and '.join(other_settings[:3]) or 'no run that both have'}")
-    print("| run | tokens | seed | final | again | difference | jump | again |\n|---|" + "---:|" * 7)
-    for first, second in sorted(((results["runs"][n], again["runs"][n]) for n in names), key=lambda pair: order_of(pair[0])):
-        row, other = (dict(zip(HEADER, row_of(item), strict=True)) for item in (first, second))
-        apart = final_loss(second) - final_loss(first)
-        cells = [row[key] for key in ("run", "tokens", "seed", "final")] + [other["final"], f"{apart:+.4f}", row["jump"], other["jump"]]
+    return sorted(lists.values(), key=lambda items: order_of(items[0]))
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def span(texts: list[str]) -> str:
+    """From the lowest to the highest of numbers that are texts."""
+    ordered = sorted(texts, key=float)
+    return ordered[0] if ordered[0] == ordered[-1] else f"{ordered[0]} to {ordered[-1]}"
+
+
+def summary_row(seeds: list[list[dict]]) -> list[str]:
+    """Settings over their seeds and repeats; means are of the seeds' means."""
+    first, every = seeds[0][0], [item for items in seeds for item in items]
+    jumps = [row_of(item)[HEADER.index("jump")] for item in every if stage_end(item)]
+    scores = []
+    for task in ("copy", "retrieval"):
+        taken = [[item["evaluation"][task]["score"] for item in items if task in item.get("evaluation", {})] for items in seeds]
+        taken = [values for values in taken if values]
+        scores.append(f"{mean([mean(values) for values in taken]):.2f}" if taken else "–")
+    return [
+        first["kind"],
+        f"{first['tokens'] / 1e6:.0f}M",
+        " + ".join(str(len(items)) for items in seeds),
+        f"{mean([mean([final_loss(item) for item in items]) for items in seeds]):.4f}",
+        span([f"{final_loss(item):.4f}" for item in every]),
+        span(jumps) if jumps else "–",
+        f"{mean([mean([item['seconds'] for item in items]) for items in seeds]):.0f}",
+        *scores,
+    ]
+
+
+def report_again(results: dict, earlier: dict) -> None:
+    """What was run more than once: settings over seeds and repeats, and how far repeats come out apart."""
+    lists = gathered(results, earlier)
+    settings: dict = {}
+    for items in lists:
+        settings.setdefault((context_of(items[0]), items[0]["tokens"], items[0]["kind"]), []).append(items)
+    for context in sorted({key[0] for key in settings}):
+        header = ["run", "tokens", "runs of each seed", "final, mean", "lowest to highest", "jump", "seconds", "copying", "retrieval"]
+        print(f"Settings that were run more than once, at {context:,} tokens of context:\n")
+        print("| " + " | ".join(header) + " |\n|---|" + "---:|" * (len(header) - 1))
+        for key, seeds in settings.items():
+            if key[0] == context and sum(len(items) for items in seeds) > 1:
+                print("| " + " | ".join(summary_row(seeds)) + " |")
+        print()
+    print("Repeats, newest first:\n\n| run | tokens | seed | final | apart | jump |\n|---|" + "---:|" * 5)
+    for items in lists:
+        if len(items) == 1:
+            continue
+        rows = [dict(zip(HEADER, row_of(item), strict=True)) for item in items]
+        finals = [final_loss(item) for item in items]
+        cells = [rows[0][key] for key in ("run", "tokens", "seed")]
+        cells += [", ".join(row["final"] for row in rows), f"{max(finals) - min(finals):.4f}"]
+        cells += [", ".join(row["jump"] for row in rows) if stage_end(items[0]) else "–"]
         print("| " + " | ".join(cells) + " |")
 
 
@@ -359,7 +415,7 @@ def main() -> None:
     running.add_argument("--time-limit", type=float, help="seconds after which no run is started")
     reporting = commands.add_parser("report", help="the table of a results file")
     reporting.add_argument("results", type=pathlib.Path)
-    reporting.add_argument("--again", type=pathlib.Path, help="other results of the same runs, for a table of both")
+    reporting.add_argument("--again", type=pathlib.Path, help="earlier results of the same runs, for tables of both")
     arguments = parser.parse_args()
     if arguments.command == "run":
         run_plan(arguments)

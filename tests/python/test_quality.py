@@ -109,19 +109,30 @@ def test_report_groups_by_context(capsys):
     assert [line[:14] for line in lines] == ["At 8,192 token", "| a | 7M | 1 |", "| a | 7M | 2 |", "At 32,768 toke", "| b | 9M | 1 |"]
 
 
-def test_report_of_runs_made_twice(tmp_path, capsys):
+def test_report_of_runs_made_more_than_once(tmp_path, capsys):
     write_run(tmp_path)
     item = {"name": "x", "kind": "x", "tokens": 70e6, "seed": 2, "sets": []} | quality.summary(tmp_path)
-    other = item | {"validations": [*item["validations"][:-1], item["validations"][-1] | {"dense_loss": 1.1}]}
-    quality.report_again({"runs": {"x": item, "only here": item}}, {"runs": {"x": other, "only there": other}})
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[2:] == ["| x | 70M | 2 | 1.2000 | 1.1000 | -0.1000 | +0.1000 | +0.1000 |"]
 
-    other["sets"] = ["seed=3"]
+    def ended(loss):
+        return item | {"validations": [*item["validations"][:-1], item["validations"][-1] | {"dense_loss": loss}]}
+
+    other_seed = ended(1.6) | {"name": "x, seed 3", "seed": 3, "evaluation": {"copy": {"score": 0.5, "interval": [0.4, 0.6]}}}
+    once = ended(1.7) | {"name": "once", "kind": "once"}
+    results = {"runs": {run["name"]: run for run in (item, other_seed, once)}}
+    earlier = {"runs": {"x@2": ended(1.1), "x@1": ended(1.3), "only there": item | {"name": "y"}}}
+    quality.report_again(results, earlier)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| x") or line.startswith("| once")]
+    seconds = f"{item['seconds']:.0f}"
+    assert lines == [
+        f"| x | 70M | 3 + 1 | 1.4000 | 1.1000 to 1.6000 | +0.1000 | {seconds} | 0.50 | – |",  # (1.2 + 1.6) / 2
+        "| x | 70M | 2 | 1.2000, 1.1000, 1.3000 | 0.2000 | +0.1000, +0.1000, +0.1000 |",
+    ]
+
+    earlier["runs"]["x@1"]["sets"] = ["seed=3"]
     with pytest.raises(SystemExit, match="expects runs of the same settings; got x"):
-        quality.report_again({"runs": {"x": item}}, {"runs": {"x": other}})
+        quality.report_again(results, earlier)
     with pytest.raises(SystemExit, match="got no run that both have"):
-        quality.report_again({"runs": {"x": item}}, {"runs": {"y": item}})
+        quality.report_again(results, {"runs": {"y": item | {"name": "y"}}})
 
 
 def test_a_run_that_diverged_is_shown(tmp_path):
