@@ -375,7 +375,7 @@ def report_again(results: dict, earlier: dict) -> None:
             if key[0] == context and sum(len(items) for items in seeds) > 1:
                 print("| " + " | ".join(summary_row(seeds)) + " |")
         print()
-    print("Repeats, newest first:\n\n| run | tokens | seed | final | apart | jump |\n|---|" + "---:|" * 5)
+    print("Runs of one seed that were made more than once, newest first:\n\n| run | tokens | seed | final | apart | jump |\n|---|" + "---:|" * 5)
     for items in lists:
         if len(items) == 1:
             continue
