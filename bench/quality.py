@@ -7,6 +7,7 @@
 `run` trains a plan's runs one after the other (those that are in the results already are passed over) and keeps each one's
 validation losses and speeds in the results file. All runs of a seed see the same tokens in the same order. Several of them may
 share a plan, one per GPU (CUDA_VISIBLE_DEVICES): a run is taken by whoever makes its folder first.
+`report` prints every run; with --again also what settings came to over their seeds and over runs that were made again.
 
 Columns: "Lighthouse" and "dense" are validation losses at the end of stage 1 under both kinds of attention, "jump" is their
 difference; "recovered" is the number of dense steps until a validation (one every 50 steps and at the ends of stages) under dense
@@ -318,8 +319,8 @@ def report(results: dict) -> None:
 
 
 def gathered(results: dict, earlier: dict) -> list[list[dict]]:
-    """Runs of the same settings, each list newest first, of those that both results have. Earlier ones go by their item's name:
-    a file may have several under one name, with keys of its own."""
+    """The runs, each in a list with the earlier ones of its settings, newest first. Earlier ones go by their item's name: a
+    file may have several of one name, under keys of its own."""
     lists = {name: [item] for name, item in results["runs"].items()}
     for item in earlier["runs"].values():
         if item["name"] in lists:
@@ -369,7 +370,7 @@ def report_again(results: dict, earlier: dict) -> None:
         settings.setdefault((context_of(items[0]), items[0]["tokens"], items[0]["kind"]), []).append(items)
     for context in sorted({key[0] for key in settings}):
         header = ["run", "tokens", "runs of each seed", "final, mean", "lowest to highest", "jump", "seconds", "copying", "retrieval"]
-        print(f"Settings that were run more than once, at {context:,} tokens of context:\n")
+        print(f"Settings of more than one run, at {context:,} tokens of context:\n")
         print("| " + " | ".join(header) + " |\n|---|" + "---:|" * (len(header) - 1))
         for key, seeds in settings.items():
             if key[0] == context and sum(len(items) for items in seeds) > 1:
@@ -391,7 +392,7 @@ def results_of(path: pathlib.Path) -> dict:
     """Results that are to be shown: anything else is an error in words."""
     try:
         results = json.loads(path.read_text())
-        if all(item["validations"] and item["tokens_per_second"] is not None for item in results["runs"].values()):
+        if all(item["name"] and item["validations"] and item["tokens_per_second"] is not None for item in results["runs"].values()):
             return results
     except OSError as error:
         sys.exit(f"cannot read {path}: {error.strerror}")
