@@ -22,6 +22,7 @@ import json
 import math
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import time
@@ -300,6 +301,10 @@ def row_of(item: dict) -> list[str]:
     return [*row, f"{final_loss(item):.4f}", f"{item['seconds']:.0f}", speeds, score_text(item, "copy"), score_text(item, "retrieval")]
 
 
+def named_row(item: dict) -> dict[str, str]:
+    return dict(zip(HEADER, row_of(item), strict=True))
+
+
 def context_of(item: dict) -> int:
     lengths = [text.split("=")[1] for text in item["sets"] if text.startswith("data.context_length=")]
     return int(lengths[0]) if lengths else CONTEXT
@@ -331,10 +336,6 @@ def gathered(results: dict, earlier: dict) -> list[list[dict]]:
     return sorted(lists.values(), key=lambda items: order_of(items[0]))
 
 
-def mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
 def span(texts: list[str]) -> str:
     """From the lowest to the highest of numbers that are texts."""
     ordered = sorted(texts, key=float)
@@ -344,20 +345,20 @@ def span(texts: list[str]) -> str:
 def summary_row(seeds: list[list[dict]]) -> list[str]:
     """Settings over their seeds and repeats; means are of the seeds' means."""
     first, every = seeds[0][0], [item for items in seeds for item in items]
-    jumps = [row_of(item)[HEADER.index("jump")] for item in every if stage_end(item)]
+    jumps = [named_row(item)["jump"] for item in every if stage_end(item)]
     scores = []
     for task in ("copy", "retrieval"):
         taken = [[item["evaluation"][task]["score"] for item in items if task in item.get("evaluation", {})] for items in seeds]
         taken = [values for values in taken if values]
-        scores.append(f"{mean([mean(values) for values in taken]):.2f}" if taken else "–")
+        scores.append(f"{statistics.fmean([statistics.fmean(values) for values in taken]):.2f}" if taken else "–")
     return [
         first["kind"],
         f"{first['tokens'] / 1e6:.0f}M",
         " + ".join(str(len(items)) for items in seeds),
-        f"{mean([mean([final_loss(item) for item in items]) for items in seeds]):.4f}",
+        f"{statistics.fmean([statistics.fmean([final_loss(item) for item in items]) for items in seeds]):.4f}",
         span([f"{final_loss(item):.4f}" for item in every]),
         span(jumps) if jumps else "–",
-        f"{mean([mean([item['seconds'] for item in items]) for items in seeds]):.0f}",
+        f"{statistics.fmean([statistics.fmean([item['seconds'] for item in items]) for items in seeds]):.0f}",
         *scores,
     ]
 
@@ -380,7 +381,7 @@ def report_again(results: dict, earlier: dict) -> None:
     for items in lists:
         if len(items) == 1:
             continue
-        rows = [dict(zip(HEADER, row_of(item), strict=True)) for item in items]
+        rows = [named_row(item) for item in items]
         finals = [final_loss(item) for item in items]
         cells = [rows[0][key] for key in ("run", "tokens", "seed")]
         cells += [", ".join(row["final"] for row in rows), f"{max(finals) - min(finals):.4f}"]

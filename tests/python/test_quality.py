@@ -83,13 +83,13 @@ def test_row_of_a_run(tmp_path):
     write_run(tmp_path)
     item = {"name": "x", "kind": "x", "tokens": 70e6, "seed": 2} | quality.summary(tmp_path)
     assert item["skipped"] == 1
-    row = dict(zip(quality.HEADER, quality.row_of(item), strict=True))
+    row = quality.named_row(item)
     assert row["jump"] == "+0.1000" and row["Lighthouse"] == "1.4000" and row["dense"] == "1.5000"
     assert row["recovered"] == "4"  # step 7: below 1.4; step 4 is not
     assert row["final"] == "1.2000" and row["seconds"] == "9"
 
     item["validations"][-1]["dense_loss"] = 1.41
-    assert dict(zip(quality.HEADER, quality.row_of(item), strict=True))["recovered"] == "no"
+    assert quality.named_row(item)["recovered"] == "no"
 
 
 def test_row_of_a_dense_run():
@@ -140,7 +140,7 @@ def test_a_run_that_diverged_is_shown(tmp_path):
     item = {"name": "x", "kind": "x", "tokens": 70e6, "seed": 2} | quality.summary(tmp_path)
     for validation in item["validations"]:
         validation["dense_loss"] = None  # JSON's NaN
-    row = dict(zip(quality.HEADER, quality.row_of(item), strict=True))
+    row = quality.named_row(item)
     assert (row["dense"], row["jump"], row["recovered"], row["final"]) == ("nan", "+nan", "no", "nan")
 
 
