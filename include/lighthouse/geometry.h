@@ -20,8 +20,8 @@ namespace lighthouse {
 struct PyramidOptions {
   int64_t num_levels = 3;            ///< L, 1 to 64.
   int64_t pooling_factor = 4;        ///< p >= 2: a window of level l holds p windows of level l - 1.
-  int64_t top_k = 1536;              ///< k: windows expanded per level, over all tiles. Even, >= 2 n.
-  std::optional<int64_t> num_tiles;  ///< n: must divide k / 2 and not exceed M. Default: see Geometry.
+  std::optional<int64_t> top_k;      ///< k: windows expanded per level, over all tiles. Even, >= 2 n. Default: ~N / 64.
+  std::optional<int64_t> num_tiles;  ///< n: must divide k / 2 and not exceed M. Default: about N / 8192.
 };
 
 /// The entry (level, window): tokens [window * p^level, (window + 1) * p^level).
@@ -45,12 +45,14 @@ class Geometry {
 
   /// Throws std::invalid_argument, naming what was expected and what came, for N < 0 or bad options.
   ///
-  /// Without `num_tiles`, n is the largest number <= max(1, k / 128) that divides k / 2 and is at most max(1, M).
+  /// Without `top_k`, k = 2 n max(1, floor(N / (128 n))) with n = `num_tiles`, or max(1, floor(N / 8192)) without that
+  /// too. Without `num_tiles`, n is the largest number <= max(1, k / 128) that divides k / 2 and is at most max(1, M).
   Geometry(int64_t num_tokens, const PyramidOptions& options);
 
   int64_t num_tokens() const { return num_tokens_; }
   int64_t num_levels() const { return num_levels_; }
   int64_t pooling_factor() const { return pooling_factor_; }
+  /// k, as given or by the default.
   int64_t top_k() const { return top_k_; }
   int64_t num_tiles() const { return num_tiles_; }
   /// b = k / n: windows expanded per tile and level, at most.

@@ -1,7 +1,7 @@
 """Lighthouse attention for PyTorch: long-context training on a short, selected, causal sub-sequence.
 
     >>> from lighthouse_attention import attention
-    >>> out = attention(q, k, v, num_levels=3, pooling_factor=4, top_k=1536)   # [B, H, N, D]
+    >>> out = attention(q, k, v)   # [B, H, N, D]; num_levels=3, pooling_factor=4, top_k=N/64
 
 ``attention`` is the layer. ``select``, ``gather`` and ``scatter`` are its stages, ``retained_length`` says how long the
 gathered sequence will be, ``rotary_score`` rotates queries and keys and scores them in one pass. The operators behind them are ``torch.ops.lighthouse.*``.

@@ -17,7 +17,7 @@ InnerAttention = Callable[..., Tensor]
 
 
 def retained_length(
-    N: int, *, num_levels: int = 3, pooling_factor: int = 4, top_k: int = 1536, num_tiles: Optional[int] = None
+    N: int, *, num_levels: int = 3, pooling_factor: int = 4, top_k: Optional[int] = None, num_tiles: Optional[int] = None
 ) -> int:
     """S, the length of the gathered sequence for N tokens. The arguments are those of ``select``."""
     return _geometry.retained_length(N, num_levels, pooling_factor, top_k, num_tiles)
@@ -46,7 +46,7 @@ def attention(
     *,
     num_levels: int = 3,
     pooling_factor: int = 4,
-    top_k: int = 1536,
+    top_k: Optional[int] = None,
     num_tiles: Optional[int] = None,
     cover_prefix: bool = True,
     causal_selection: bool = False,
@@ -73,7 +73,8 @@ def attention(
             the memory-efficient kernel for float32 (docs/PYTHON.md).
 
     Returns:
-        [B, H, N, D] of q's dtype. Where S >= N (or num_levels is 1) dense attention runs; the former warns once.
+        [B, H, N, D] of q's dtype. Where S >= N (or num_levels is 1) dense attention runs; the former warns, once for each
+        N and options.
         Under torch.autocast q, k and v are cast to its dtype first, as scaled_dot_product_attention does (float64 stays).
 
     Raises:
@@ -93,10 +94,8 @@ def attention(
         raise ValueError(f"lighthouse::attention: scale must be a finite number above 0; got {scale}")
     q, k, v = to_autocast_dtype(q, k, v)
     # Dynamo takes no operator that returns an int, and the operator below runs dense by itself where it should.
-    if tree is None and q.dim() == 4 and num_levels != 1 and not torch.compiler.is_compiling():
-        retained = _geometry.retained_length(q.size(2), num_levels, pooling_factor, top_k, num_tiles)
-        if retained >= q.size(2):
-            _warn_dense(retained, q.size(2), num_levels, pooling_factor, top_k)
+    if tree is None and q.dim() == 4 and not torch.compiler.is_compiling():
+        if _warn_dense(q.size(2), num_levels, pooling_factor, top_k, num_tiles):
             num_levels, window_scores = 1, None
     if tree is None and inner is None:
         query_scores, key_scores = scores or window_scores or (None, None)
@@ -115,7 +114,10 @@ def _attention_in_stages(
 ) -> Tensor:  # fmt: skip
     if tree is None:
         tree = select(q, k, **selection)
-    _check_tree("attention", tree, q)
+    else:
+        _check_tree("attention", tree, q)
+        if not torch.compiler.is_compiling():
+            _warn_dense(*tree[1:])
     if scale is None:
         scale = 1.0 / math.sqrt(q.size(-1))
     dense = tree.retained_length >= tree.num_tokens
@@ -147,17 +149,26 @@ def _check_tree(op: str, tree: Tree, q: Tensor) -> None:
         )
 
 
-_warned_dense = False
+_warned_dense: set[tuple] = set()
+_MOST_WARNINGS = 16
 
 
-def _warn_dense(retained: int, num_tokens: int, num_levels: int, pooling_factor: int, top_k: int) -> None:
-    global _warned_dense
-    if _warned_dense or num_tokens == 0:
-        return
-    _warned_dense = True
+def _warn_dense(num_tokens: int, num_levels: int, pooling_factor: int, top_k: Optional[int], num_tiles: Optional[int]) -> bool:
+    """Whether S >= N. Says so once for each N and options, and no more where batches are of ever new lengths."""
+    if num_levels == 1:
+        return False  # that is how to ask for dense attention
+    pyramid = (num_tokens, num_levels, pooling_factor, top_k, num_tiles)
+    retained = _geometry.retained_length(*pyramid)
+    if retained < num_tokens:
+        return False
+    if num_tokens == 0 or pyramid in _warned_dense or len(_warned_dense) >= _MOST_WARNINGS:
+        return True
+    _warned_dense.add(pyramid)
+    last = " Further lengths are not reported." if len(_warned_dense) == _MOST_WARNINGS else ""
     warnings.warn(
         f"lighthouse::attention: {retained} of {num_tokens} tokens would be retained (num_levels={num_levels}, "
-        f"pooling_factor={pooling_factor}, top_k={top_k}), so dense attention runs instead. "
-        "A longer sequence or a smaller top_k would gain.",
+        f"pooling_factor={pooling_factor}, top_k={_geometry.top_k(*pyramid)}), so dense attention runs instead. "
+        f"A longer sequence or a smaller top_k would gain.{last}",
         stacklevel=3,
     )
+    return True

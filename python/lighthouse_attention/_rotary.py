@@ -33,13 +33,13 @@ def rotary_score(
     *,
     num_levels: int = 3,
     pooling_factor: int = 4,
-    top_k: int = 1536,
+    top_k: Optional[int] = None,
     num_tiles: Optional[int] = None,
 ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
     """``rotary``, and the selection scores of what it stored, in the same pass: selection reads q and k no more.
 
-        q, k, window_scores = rotary_score(q, k, cos, sin, top_k=1536)
-        out = attention(q, k, v, top_k=1536, window_scores=window_scores)
+        q, k, window_scores = rotary_score(q, k, cos, sin)
+        out = attention(q, k, v, window_scores=window_scores)
 
     The options are those of ``select``, and must be those of the attention. Returns q, k and the scores, float32
     [B, K, windows of levels >= 1] each, which carry no gradient.

@@ -17,15 +17,16 @@ class Tree(NamedTuple):
     Attributes:
         nodes: int32 [B, K, W], a packed word per window of levels >= 1 (docs/ALGORITHM.md has the format).
         num_tokens: N.
-        num_levels, pooling_factor, top_k, num_tiles: L, p, k, n.
+        num_levels, pooling_factor, top_k, num_tiles: L, p, k, n. Where torch.compile made the tree with the default k, top_k
+            is None, which stands for the default of N tokens, and num_tiles is as it was given.
     """
 
     nodes: Tensor
     num_tokens: int
     num_levels: int
     pooling_factor: int
-    top_k: int
-    num_tiles: int
+    top_k: Optional[int]
+    num_tiles: Optional[int]
 
     @property
     def retained_length(self) -> int:
@@ -44,7 +45,7 @@ class Tree(NamedTuple):
         """Whether each gathered row is added to the output: bool [B, K, S]. All true but with causal_selection."""
         return _ops.writes(self.nodes, *self._pyramid())
 
-    def _pyramid(self) -> tuple[int, int, int, int, int]:
+    def _pyramid(self) -> tuple[int, int, int, Optional[int], Optional[int]]:
         return self.num_tokens, self.num_levels, self.pooling_factor, self.top_k, self.num_tiles
 
 
@@ -54,7 +55,7 @@ def select(
     *,
     num_levels: int = 3,
     pooling_factor: int = 4,
-    top_k: int = 1536,
+    top_k: Optional[int] = None,
     num_tiles: Optional[int] = None,
     cover_prefix: bool = True,
     causal_selection: bool = False,
@@ -68,7 +69,8 @@ def select(
         k: [B, K, N, D] with K dividing H; q's dtype and device. One tree per KV head serves its group of query heads.
         num_levels: L >= 1. With 1 every token is kept.
         pooling_factor: p >= 2.
-        top_k: k, windows expanded per level. Even, at least 2 * num_tiles; num_tiles must divide top_k / 2.
+        top_k: k, windows expanded per level. Even, at least 2 * num_tiles; num_tiles must divide top_k / 2. Default: about
+            N / 64, 2 n max(1, N // (128 n)) with n = num_tiles, or max(1, N // 8192) without that.
         num_tiles: n, tiles that select on their own. Default: the largest n <= max(1, k / 128) that divides k / 2 and
             does not exceed the number of coarsest windows.
         cover_prefix: expand window 0 of every level, so that every position has an output.
@@ -97,7 +99,10 @@ def select(
         nodes = _ops.select_windows(*window_scores, num_tokens, *pyramid, cover_prefix, causal_selection)
     else:
         nodes = _ops.select(q, k, *(scores or (None, None)), *pyramid, cover_prefix, causal_selection)
-    return Tree(nodes, num_tokens, num_levels, pooling_factor, top_k, _geometry.num_tiles(num_tokens, *pyramid))
+    # A k or n that is an expression of N, where that is symbolic, would tie compiled code to one length.
+    if top_k is not None or not torch.compiler.is_compiling():
+        top_k, num_tiles = _geometry.top_k(num_tokens, *pyramid), _geometry.num_tiles(num_tokens, *pyramid)
+    return Tree(nodes, num_tokens, num_levels, pooling_factor, top_k, num_tiles)
 
 
 def scores_pair(op: str, name: str, scores: Optional[tuple[Tensor, Tensor]]) -> Optional[tuple[Tensor, Tensor]]:

@@ -56,7 +56,7 @@ AttentionOptions attention_options(const train::RunConfig& config, const Inspect
   }
   options.num_levels = arguments.num_levels.value_or(options.num_levels);
   options.pooling_factor = arguments.pooling_factor.value_or(options.pooling_factor);
-  options.top_k = arguments.top_k.value_or(options.top_k);
+  if (arguments.top_k) options.top_k = arguments.top_k;
   if (arguments.causal_selection || arguments.paper_selection) options.causal_selection = arguments.causal_selection;
   options.cover_prefix = options.cover_prefix || options.causal_selection;
   return options;

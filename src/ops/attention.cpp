@@ -5,6 +5,9 @@
 #include <torch/library.h>
 
 #include <cmath>
+#include <mutex>
+#include <set>
+#include <string>
 
 #include "lighthouse/rotary.h"
 #include "ops/checks.h"
@@ -24,11 +27,23 @@ PyramidOptions options_of(const Geometry& geometry) {
   return {geometry.num_levels(), geometry.pooling_factor(), geometry.top_k(), geometry.num_tiles()};
 }
 
+/// Once for each N and options, and no more where batches are of ever new lengths.
 void warn_dense(const SymInt& num_tokens, const SymInt& retained, const PyramidOptions& options) {
   if (options.num_levels == 1) return;  // that is how to ask for dense attention
-  TORCH_WARN_ONCE(kOp, ": ", retained, " of ", num_tokens, " tokens would be retained (num_levels=", options.num_levels,
-                  ", pooling_factor=", options.pooling_factor, ", top_k=", options.top_k,
-                  "), so dense attention runs instead. A longer sequence or a smaller top_k would gain.");
+  if (num_tokens.maybe_as_int() == 0) return;
+  std::string message =
+      c10::str(kOp, ": ", retained, " of ", num_tokens, " tokens would be retained (num_levels=", options.num_levels,
+               ", pooling_factor=", options.pooling_factor, ", top_k=", ops::top_k(kOp, num_tokens, options),
+               "), so dense attention runs instead. A longer sequence or a smaller top_k would gain.");
+  constexpr size_t kMost = 16;
+  static std::mutex mutex;
+  static std::set<std::string> given;
+  {
+    const std::scoped_lock lock(mutex);
+    if (given.size() >= kMost || !given.insert(message).second) return;
+    if (given.size() == kMost) message += " Further lengths are not reported.";
+  }
+  TORCH_WARN(message);
 }
 
 }  // namespace
@@ -123,7 +138,7 @@ namespace {
 
 Tensor attention_operator(const Tensor& query, const Tensor& key, const Tensor& value,
                           const std::optional<Tensor>& query_scores, const std::optional<Tensor>& key_scores,
-                          bool window_scores, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                          bool window_scores, int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
                           std::optional<int64_t> num_tiles, bool cover_prefix, bool causal_selection,
                           std::optional<double> scale) {
   TORCH_CHECK_VALUE(query_scores.has_value() == key_scores.has_value(), kOp,
@@ -138,12 +153,17 @@ Tensor attention_operator(const Tensor& query, const Tensor& key, const Tensor& 
   return attention(query, key, value, options);
 }
 
-SymInt retained_length_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                                std::optional<int64_t> num_tiles) {
+SymInt retained_length_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor,
+                                std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
   return ops::retained_length("lighthouse", num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
 }
 
-SymInt num_tiles_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+SymInt top_k_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
+                      std::optional<int64_t> num_tiles) {
+  return ops::top_k("lighthouse", num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
+}
+
+SymInt num_tiles_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
                           std::optional<int64_t> num_tiles) {
   return ops::num_tiles("lighthouse", num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
 }
@@ -154,5 +174,6 @@ SymInt num_tiles_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling
 TORCH_LIBRARY_IMPL(lighthouse, CompositeImplicitAutograd, m) {
   m.impl("attention", &lighthouse::attention_operator);
   m.impl("retained_length", &lighthouse::retained_length_operator);
+  m.impl("top_k", &lighthouse::top_k_operator);
   m.impl("num_tiles", &lighthouse::num_tiles_operator);
 }

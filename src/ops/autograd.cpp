@@ -25,7 +25,7 @@ void save_options(AutogradContext* context, const PyramidOptions& options) {
 
 PyramidOptions saved_options(AutogradContext* context) {
   auto& data = context->saved_data;
-  return {data["num_levels"].toInt(), data["pooling_factor"].toInt(), data["top_k"].toInt(),
+  return {data["num_levels"].toInt(), data["pooling_factor"].toInt(), data["top_k"].toOptional<int64_t>(),
           data["num_tiles"].toOptional<int64_t>()};
 }
 
@@ -137,33 +137,35 @@ Tensors2 rotary_autograd(const Tensor& query, const Tensor& key, const Tensor& c
 }
 
 Tensors4 rotary_score_autograd(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
-                               int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                               int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
                                std::optional<int64_t> num_tiles) {
   auto out = RotaryScore::apply(query, key, cos, sin, PyramidOptions{num_levels, pooling_factor, top_k, num_tiles});
   return {out[0], out[1], out[2], out[3]};
 }
 
 Tensors3 gather_autograd(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
-                         int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                         int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
+                         std::optional<int64_t> num_tiles) {
   auto out = Gather::apply(query, key, value, nodes, PyramidOptions{num_levels, pooling_factor, top_k, num_tiles});
   return {out[0], out[1], out[2]};
 }
 
 Tensors3 gather_backward_autograd(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
                                   const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor,
-                                  int64_t top_k, std::optional<int64_t> num_tiles) {
+                                  std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
   auto out = GatherBackward::apply(grad_query, grad_key, grad_value, nodes, num_tokens,
                                    PyramidOptions{num_levels, pooling_factor, top_k, num_tiles});
   return {out[0], out[1], out[2]};
 }
 
 Tensor scatter_autograd(const Tensor& output, const Tensor& nodes, SymInt num_tokens, int64_t num_levels,
-                        int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                        int64_t pooling_factor, std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
   return Scatter::apply(output, nodes, num_tokens, PyramidOptions{num_levels, pooling_factor, top_k, num_tiles});
 }
 
 Tensor scatter_backward_autograd(const Tensor& grad_output, const Tensor& nodes, int64_t num_levels,
-                                 int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                                 int64_t pooling_factor, std::optional<int64_t> top_k,
+                                 std::optional<int64_t> num_tiles) {
   return ScatterBackward::apply(grad_output, nodes, PyramidOptions{num_levels, pooling_factor, top_k, num_tiles});
 }
 

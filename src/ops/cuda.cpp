@@ -52,8 +52,9 @@ Tensor select_by(const char* op, const WindowScores& scores, const Geometry& geo
 }
 
 Tensor select_cuda(const Tensor& query, const Tensor& key, const std::optional<Tensor>& query_scores,
-                   const std::optional<Tensor>& key_scores, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                   std::optional<int64_t> num_tiles, bool cover_prefix, bool causal_selection) {
+                   const std::optional<Tensor>& key_scores, int64_t num_levels, int64_t pooling_factor,
+                   std::optional<int64_t> top_k, std::optional<int64_t> num_tiles, bool cover_prefix,
+                   bool causal_selection) {
   constexpr const char* kOp = "lighthouse::select";
   check_heads(kOp, "N", query, key, std::nullopt);
   check_selection(kOp, key, query_scores, key_scores, cover_prefix, causal_selection);
@@ -66,8 +67,8 @@ Tensor select_cuda(const Tensor& query, const Tensor& key, const std::optional<T
 }
 
 Tensor select_windows_cuda(const Tensor& query_scores, const Tensor& key_scores, int64_t num_tokens, int64_t num_levels,
-                           int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles, bool cover_prefix,
-                           bool causal_selection) {
+                           int64_t pooling_factor, std::optional<int64_t> top_k, std::optional<int64_t> num_tiles,
+                           bool cover_prefix, bool causal_selection) {
   constexpr const char* kOp = "lighthouse::select_windows";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_window_scores(kOp, query_scores, key_scores, num_tokens, options, cover_prefix, causal_selection);
@@ -102,7 +103,7 @@ Tensors2 rotary_cuda(const Tensor& query, const Tensor& key, const Tensor& cos, 
 }
 
 Tensors4 rotary_score_cuda(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
-                           int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                           int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
                            std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::rotary_score";
   check_heads(kOp, "N", query, key, std::nullopt);

@@ -18,8 +18,9 @@ Tensor empty_rows(const Tensor& like, const SymInt& rows) {
 }
 
 Tensor select_meta(const Tensor& query, const Tensor& key, const std::optional<Tensor>& query_scores,
-                   const std::optional<Tensor>& key_scores, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                   std::optional<int64_t> num_tiles, bool cover_prefix, bool causal_selection) {
+                   const std::optional<Tensor>& key_scores, int64_t num_levels, int64_t pooling_factor,
+                   std::optional<int64_t> top_k, std::optional<int64_t> num_tiles, bool cover_prefix,
+                   bool causal_selection) {
   constexpr const char* kOp = "lighthouse::select";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_heads(kOp, "N", query, key, std::nullopt);
@@ -30,8 +31,8 @@ Tensor select_meta(const Tensor& query, const Tensor& key, const std::optional<T
 }
 
 Tensor select_windows_meta(const Tensor& query_scores, const Tensor& key_scores, SymInt num_tokens, int64_t num_levels,
-                           int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles, bool cover_prefix,
-                           bool causal_selection) {
+                           int64_t pooling_factor, std::optional<int64_t> top_k, std::optional<int64_t> num_tiles,
+                           bool cover_prefix, bool causal_selection) {
   constexpr const char* kOp = "lighthouse::select_windows";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_window_scores(kOp, query_scores, key_scores, num_tokens, options, cover_prefix, causal_selection);
@@ -47,7 +48,7 @@ Tensors2 rotary_meta(const Tensor& query, const Tensor& key, const Tensor& cos, 
 }
 
 Tensors4 rotary_score_meta(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
-                           int64_t num_levels, int64_t pooling_factor, int64_t top_k,
+                           int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
                            std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::rotary_score";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
@@ -61,7 +62,8 @@ Tensors4 rotary_score_meta(const Tensor& query, const Tensor& key, const Tensor&
 }
 
 Tensors3 gather_meta(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
-                     int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                     int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
+                     std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::gather";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_heads(kOp, "N", query, key, value);
@@ -73,7 +75,7 @@ Tensors3 gather_meta(const Tensor& query, const Tensor& key, const Tensor& value
 
 Tensors3 gather_backward_meta(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
                               const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor,
-                              int64_t top_k, std::optional<int64_t> num_tiles) {
+                              std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::gather_backward";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_heads(kOp, "S", grad_query, grad_key, grad_value);
@@ -84,7 +86,7 @@ Tensors3 gather_backward_meta(const Tensor& grad_query, const Tensor& grad_key, 
 }
 
 Tensor scatter_meta(const Tensor& output, const Tensor& nodes, SymInt num_tokens, int64_t num_levels,
-                    int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                    int64_t pooling_factor, std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::scatter";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   check_nodes(kOp, nodes, num_tokens, options);
@@ -93,7 +95,7 @@ Tensor scatter_meta(const Tensor& output, const Tensor& nodes, SymInt num_tokens
 }
 
 Tensor scatter_backward_meta(const Tensor& grad_output, const Tensor& nodes, int64_t num_levels, int64_t pooling_factor,
-                             int64_t top_k, std::optional<int64_t> num_tiles) {
+                             std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
   constexpr const char* kOp = "lighthouse::scatter_backward";
   const PyramidOptions options{num_levels, pooling_factor, top_k, num_tiles};
   TORCH_CHECK_VALUE(grad_output.dim() == 4, kOp, ": grad_output must have 4 dimensions; got ", grad_output.dim());
@@ -109,13 +111,13 @@ Tensor list_meta(const char* op, at::ScalarType dtype, const Tensor& nodes, SymI
                           nodes.options().dtype(dtype));
 }
 
-Tensor entries_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                    std::optional<int64_t> num_tiles) {
+Tensor entries_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor,
+                    std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
   return list_meta("lighthouse::entries", at::kInt, nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
 }
 
-Tensor writes_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, int64_t top_k,
-                   std::optional<int64_t> num_tiles) {
+Tensor writes_meta(const Tensor& nodes, SymInt num_tokens, int64_t num_levels, int64_t pooling_factor,
+                   std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
   return list_meta("lighthouse::writes", at::kBool, nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
 }
 

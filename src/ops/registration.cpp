@@ -5,7 +5,7 @@
 
 #include "ops/operators.h"
 
-#define LIGHTHOUSE_PYRAMID_SCHEMA "int num_levels, int pooling_factor, int top_k, int? num_tiles"
+#define LIGHTHOUSE_PYRAMID_SCHEMA "int num_levels, int pooling_factor, int? top_k, int? num_tiles"
 
 TORCH_LIBRARY(lighthouse, m) {
   m.def("select(Tensor query, Tensor key, Tensor? query_scores, Tensor? key_scores, " LIGHTHOUSE_PYRAMID_SCHEMA
@@ -30,6 +30,7 @@ TORCH_LIBRARY(lighthouse, m) {
       ", bool cover_prefix, bool causal_selection, float? scale) -> Tensor");
   m.def("dense_attention(Tensor query, Tensor key, Tensor value, float? scale) -> Tensor");
   m.def("retained_length(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
+  m.def("top_k(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
   m.def("num_tiles(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
 }
 
@@ -38,7 +39,7 @@ namespace {
 
 using at::Tensor;
 using c10::SymInt;
-using Tiles = std::optional<int64_t>;
+using Count = std::optional<int64_t>;  // absent: by the number of tokens
 
 template <typename Signature>
 c10::TypedOperatorHandle<Signature> find(const char* name) {
@@ -51,7 +52,7 @@ Tensor select(const Tensor& query, const Tensor& key, const std::optional<Scores
               const SelectionOptions& options) {
   static const auto op =
       find<Tensor(const Tensor&, const Tensor&, const std::optional<Tensor>&, const std::optional<Tensor>&, int64_t,
-                  int64_t, int64_t, Tiles, bool, bool)>("lighthouse::select");
+                  int64_t, Count, Count, bool, bool)>("lighthouse::select");
   std::optional<Tensor> query_scores;
   std::optional<Tensor> key_scores;
   if (scores) {
@@ -63,9 +64,8 @@ Tensor select(const Tensor& query, const Tensor& key, const std::optional<Scores
 }
 
 Tensor select_windows(const WindowScores& scores, const SymInt& num_tokens, const SelectionOptions& options) {
-  static const auto op =
-      find<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, int64_t, int64_t, Tiles, bool, bool)>(
-          "lighthouse::select_windows");
+  static const auto op = find<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, int64_t, Count, Count, bool, bool)>(
+      "lighthouse::select_windows");
   return op.call(scores.query, scores.key, num_tokens, options.num_levels, options.pooling_factor, options.top_k,
                  options.num_tiles, options.cover_prefix, options.causal_selection);
 }
@@ -79,7 +79,7 @@ Tensors2 rotary(const Tensor& query, const Tensor& key, const Tensor& cos, const
 Tensors4 rotary_score(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
                       const PyramidOptions& options) {
   static const auto op =
-      find<Tensors4(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t, int64_t, int64_t, Tiles)>(
+      find<Tensors4(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t, int64_t, Count, Count)>(
           "lighthouse::rotary_score");
   return op.call(query, key, cos, sin, options.num_levels, options.pooling_factor, options.top_k, options.num_tiles);
 }
@@ -87,7 +87,7 @@ Tensors4 rotary_score(const Tensor& query, const Tensor& key, const Tensor& cos,
 Tensors3 gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
                 const PyramidOptions& options) {
   static const auto op =
-      find<Tensors3(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t, int64_t, int64_t, Tiles)>(
+      find<Tensors3(const Tensor&, const Tensor&, const Tensor&, const Tensor&, int64_t, int64_t, Count, Count)>(
           "lighthouse::gather");
   return op.call(query, key, value, nodes, options.num_levels, options.pooling_factor, options.top_k,
                  options.num_tiles);
@@ -96,31 +96,31 @@ Tensors3 gather(const Tensor& query, const Tensor& key, const Tensor& value, con
 Tensors3 gather_backward(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
                          const Tensor& nodes, const SymInt& num_tokens, const PyramidOptions& options) {
   static const auto op = find<Tensors3(const Tensor&, const Tensor&, const Tensor&, const Tensor&, SymInt, int64_t,
-                                       int64_t, int64_t, Tiles)>("lighthouse::gather_backward");
+                                       int64_t, Count, Count)>("lighthouse::gather_backward");
   return op.call(grad_query, grad_key, grad_value, nodes, num_tokens, options.num_levels, options.pooling_factor,
                  options.top_k, options.num_tiles);
 }
 
 Tensor scatter(const Tensor& output, const Tensor& nodes, const SymInt& num_tokens, const PyramidOptions& options) {
   static const auto op =
-      find<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, int64_t, int64_t, Tiles)>("lighthouse::scatter");
+      find<Tensor(const Tensor&, const Tensor&, SymInt, int64_t, int64_t, Count, Count)>("lighthouse::scatter");
   return op.call(output, nodes, num_tokens, options.num_levels, options.pooling_factor, options.top_k,
                  options.num_tiles);
 }
 
 Tensor scatter_backward(const Tensor& grad_output, const Tensor& nodes, const PyramidOptions& options) {
   static const auto op =
-      find<Tensor(const Tensor&, const Tensor&, int64_t, int64_t, int64_t, Tiles)>("lighthouse::scatter_backward");
+      find<Tensor(const Tensor&, const Tensor&, int64_t, int64_t, Count, Count)>("lighthouse::scatter_backward");
   return op.call(grad_output, nodes, options.num_levels, options.pooling_factor, options.top_k, options.num_tiles);
 }
 
 Tensor entries(const Tensor& nodes, const SymInt& num_tokens, const PyramidOptions& options) {
-  static const auto op = find<Tensor(const Tensor&, SymInt, int64_t, int64_t, int64_t, Tiles)>("lighthouse::entries");
+  static const auto op = find<Tensor(const Tensor&, SymInt, int64_t, int64_t, Count, Count)>("lighthouse::entries");
   return op.call(nodes, num_tokens, options.num_levels, options.pooling_factor, options.top_k, options.num_tiles);
 }
 
 Tensor writes(const Tensor& nodes, const SymInt& num_tokens, const PyramidOptions& options) {
-  static const auto op = find<Tensor(const Tensor&, SymInt, int64_t, int64_t, int64_t, Tiles)>("lighthouse::writes");
+  static const auto op = find<Tensor(const Tensor&, SymInt, int64_t, int64_t, Count, Count)>("lighthouse::writes");
   return op.call(nodes, num_tokens, options.num_levels, options.pooling_factor, options.top_k, options.num_tiles);
 }
 

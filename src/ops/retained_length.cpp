@@ -5,12 +5,14 @@
 namespace lighthouse::ops {
 namespace {
 
+using c10::SymInt;
+
 struct CoarsestLevel {
-  int64_t window_length;    // F
-  c10::SymInt num_windows;  // M
+  int64_t window_length;  // F
+  SymInt num_windows;     // M
 };
 
-CoarsestLevel coarsest_level(const char* op, const c10::SymInt& num_tokens, const PyramidOptions& options) {
+CoarsestLevel coarsest_level(const char* op, const SymInt& num_tokens, const PyramidOptions& options) {
   PyramidOptions levels;  // default budget: only the levels matter here
   levels.num_levels = options.num_levels;
   levels.pooling_factor = options.pooling_factor;
@@ -18,36 +20,74 @@ CoarsestLevel coarsest_level(const char* op, const c10::SymInt& num_tokens, cons
   return {length, num_tokens / length};
 }
 
+/// The tiles that the default budget is counted in, as in Geometry.
+SymInt tiles_of_default_budget(const SymInt& num_tokens, const PyramidOptions& options) {
+  return options.num_tiles ? SymInt(*options.num_tiles) : (num_tokens / 8192).max(1);
+}
+
+/// Entries that a tile of `windows` coarsest windows, fewer than its budget, retains.
+SymInt retained_by_tile(const SymInt& windows, const SymInt& budget, const PyramidOptions& options) {
+  SymInt retained = windows;
+  SymInt candidates = windows;
+  for (int64_t level = options.num_levels - 1; level >= 1; --level) {
+    const SymInt expanded = candidates.min(budget);
+    candidates = expanded * options.pooling_factor;
+    retained = retained + candidates;
+  }
+  return retained;
+}
+
+/// n, for a symbolic N.
+SymInt symbolic_num_tiles(const char* op, const SymInt& num_tokens, const PyramidOptions& options) {
+  const SymInt windows = coarsest_level(op, num_tokens, options).num_windows;
+  SymInt tiles = tiles_of_default_budget(num_tokens, options);
+  PyramidOptions halves = options;  // with these a sequence has half as many coarsest windows as tokens
+  halves.num_levels = 2;
+  halves.pooling_factor = 2;
+  if (options.top_k) {
+    // Those of a sequence that is long enough not to limit their number.
+    constexpr int64_t kLongSequence = int64_t{1} << 62;
+    tiles = make_geometry(op, kLongSequence, halves).num_tiles();
+  }
+  if (windows >= tiles) return tiles;
+  if (!options.num_tiles && windows == 0) return 1;
+  if (!options.top_k) return make_geometry(op, num_tokens.guard_int(__FILE__, __LINE__), options).num_tiles();
+  return make_geometry(op, 2 * windows.guard_int(__FILE__, __LINE__), halves).num_tiles();
+}
+
 }  // namespace
 
-c10::SymInt num_tiles(const char* op, const c10::SymInt& num_tokens, const PyramidOptions& options) {
-  if (const auto known = num_tokens.maybe_as_int()) return make_geometry(op, *known, options).num_tiles();
-  if (options.num_levels == 1) return 1;
-  const c10::SymInt windows = coarsest_level(op, num_tokens, options).num_windows;
-  // The tiles of a sequence that is long enough not to limit their number.
-  constexpr int64_t kLongSequence = int64_t{1} << 62;
-  PyramidOptions unlimited = options;
-  unlimited.num_levels = 2;
-  unlimited.pooling_factor = 2;
-  const int64_t tiles = make_geometry(op, kLongSequence, unlimited).num_tiles();
-  if (windows >= tiles) return tiles;
-  return make_geometry(op, num_tokens.guard_int(__FILE__, __LINE__), options).num_tiles();
+SymInt top_k(const char* op, const SymInt& num_tokens, const PyramidOptions& options) {
+  if (const auto known = num_tokens.maybe_as_int()) return make_geometry(op, *known, options).top_k();
+  if (options.top_k) return *options.top_k;
+  const SymInt tiles = tiles_of_default_budget(num_tokens, options);
+  return tiles * 2 * (num_tokens / 128 / tiles).max(1);
 }
 
-c10::SymInt retained_length(const char* op, const c10::SymInt& num_tokens, const PyramidOptions& options) {
+SymInt num_tiles(const char* op, const SymInt& num_tokens, const PyramidOptions& options) {
+  if (const auto known = num_tokens.maybe_as_int()) return make_geometry(op, *known, options).num_tiles();
+  return options.num_levels == 1 ? SymInt(1) : symbolic_num_tiles(op, num_tokens, options);
+}
+
+SymInt retained_length(const char* op, const SymInt& num_tokens, const PyramidOptions& options) {
   if (const auto known = num_tokens.maybe_as_int()) return make_geometry(op, *known, options).retained_length();
   if (options.num_levels == 1) return num_tokens;
-  const c10::SymInt tiles = num_tiles(op, num_tokens, options);
+  const SymInt tiles = symbolic_num_tiles(op, num_tokens, options);
+  const SymInt expanded = top_k(op, num_tokens, options);
+  const SymInt budget = expanded / tiles;
   const CoarsestLevel coarsest = coarsest_level(op, num_tokens, options);
-  const c10::SymInt budget = c10::SymInt(options.top_k) / tiles;
-  if (coarsest.num_windows / tiles >= budget) {
-    const c10::SymInt tail = num_tokens - coarsest.num_windows * coarsest.window_length;
-    return coarsest.num_windows + (options.num_levels - 1) * options.pooling_factor * options.top_k + tail;
+  const SymInt tail = num_tokens - coarsest.num_windows * coarsest.window_length;
+  const SymInt small = coarsest.num_windows / tiles;
+  if (small >= budget) {
+    return coarsest.num_windows + expanded * ((options.num_levels - 1) * options.pooling_factor) + tail;
   }
-  return make_geometry(op, num_tokens.guard_int(__FILE__, __LINE__), options).retained_length();
+  // Tiles have floor(M / n) or one more coarsest windows.
+  const SymInt large_tiles = coarsest.num_windows % tiles;
+  return (tiles - large_tiles) * retained_by_tile(small, budget, options) +
+         large_tiles * retained_by_tile(small + 1, budget, options) + tail;
 }
 
-c10::SymInt num_nodes(const char* op, const c10::SymInt& num_tokens, const PyramidOptions& options) {
+SymInt num_nodes(const char* op, const SymInt& num_tokens, const PyramidOptions& options) {
   if (const auto known = num_tokens.maybe_as_int()) return make_geometry(op, *known, options).num_scored_windows();
   if (options.num_levels == 1) return 0;
   const CoarsestLevel coarsest = coarsest_level(op, num_tokens, options);

@@ -37,7 +37,8 @@ struct WindowOperators {
   }
 
   static Tensors3 gather(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& nodes,
-                         int64_t num_levels, int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                         int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
+                         std::optional<int64_t> num_tiles) {
     constexpr const char* kOp = "lighthouse::gather";
     check_heads(kOp, "N", query, key, value);
     const Geometry geometry = tree_geometry(kOp, nodes, query.size(2), {num_levels, pooling_factor, top_k, num_tiles});
@@ -47,7 +48,7 @@ struct WindowOperators {
 
   static Tensors3 gather_backward(const Tensor& grad_query, const Tensor& grad_key, const Tensor& grad_value,
                                   const Tensor& nodes, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,
-                                  int64_t top_k, std::optional<int64_t> num_tiles) {
+                                  std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
     constexpr const char* kOp = "lighthouse::gather_backward";
     check_heads(kOp, "S", grad_query, grad_key, grad_value);
     const Geometry geometry = tree_geometry(kOp, nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
@@ -58,7 +59,7 @@ struct WindowOperators {
   }
 
   static Tensor scatter(const Tensor& output, const Tensor& nodes, int64_t num_tokens, int64_t num_levels,
-                        int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                        int64_t pooling_factor, std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
     constexpr const char* kOp = "lighthouse::scatter";
     const Geometry geometry = tree_geometry(kOp, nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
     check_rows(kOp, "output", output, geometry.retained_length(), nodes);
@@ -66,7 +67,8 @@ struct WindowOperators {
   }
 
   static Tensor scatter_backward(const Tensor& grad_output, const Tensor& nodes, int64_t num_levels,
-                                 int64_t pooling_factor, int64_t top_k, std::optional<int64_t> num_tiles) {
+                                 int64_t pooling_factor, std::optional<int64_t> top_k,
+                                 std::optional<int64_t> num_tiles) {
     constexpr const char* kOp = "lighthouse::scatter_backward";
     TORCH_CHECK_VALUE(grad_output.dim() == 4, kOp, ": grad_output must have 4 dimensions; got ", grad_output.dim());
     const int64_t num_tokens = grad_output.size(2);
@@ -76,7 +78,7 @@ struct WindowOperators {
   }
 
   static Tensor entries(const Tensor& nodes, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,
-                        int64_t top_k, std::optional<int64_t> num_tiles) {
+                        std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
     constexpr const char* kOp = "lighthouse::entries";
     const Geometry geometry = tree_geometry(kOp, nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
     TORCH_CHECK_VALUE(geometry.num_entries() <= std::numeric_limits<int32_t>::max(), kOp,
@@ -86,7 +88,7 @@ struct WindowOperators {
   }
 
   static Tensor writes(const Tensor& nodes, int64_t num_tokens, int64_t num_levels, int64_t pooling_factor,
-                       int64_t top_k, std::optional<int64_t> num_tiles) {
+                       std::optional<int64_t> top_k, std::optional<int64_t> num_tiles) {
     constexpr const char* kOp = "lighthouse::writes";
     const Geometry geometry = tree_geometry(kOp, nodes, num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
     return list(kOp, nodes, geometry, at::kBool);

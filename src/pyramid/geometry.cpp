@@ -25,6 +25,15 @@ int64_t saturating_power(int64_t base, int64_t exponent) {
   throw std::invalid_argument("lighthouse: " + expected + "; got " + got);
 }
 
+/// A tile for each stretch of so many tokens, and a window expanded for each of so many.
+constexpr int64_t kTokensPerTile = 8192;
+constexpr int64_t kTokensPerExpanded = 64;
+
+/// About N / 64: as many windows for each tile, an even number of at least two.
+int64_t default_top_k(int64_t num_tokens, int64_t num_tiles) {
+  return 2 * num_tiles * std::max<int64_t>(1, num_tokens / (2 * kTokensPerExpanded) / num_tiles);
+}
+
 /// The largest n <= max(1, top_k / 128) that divides top_k / 2 and leaves every tile a coarsest window.
 int64_t default_num_tiles(int64_t top_k, int64_t num_coarsest_windows) {
   int64_t tiles = std::min(std::max<int64_t>(1, top_k / 128), std::max<int64_t>(1, num_coarsest_windows));
@@ -32,30 +41,35 @@ int64_t default_num_tiles(int64_t top_k, int64_t num_coarsest_windows) {
   return tiles;
 }
 
-int64_t checked_num_tiles(const PyramidOptions& options, int64_t num_coarsest_windows) {
-  const int64_t top_k = options.top_k;
-  const std::string top_k_text = "top_k=" + std::to_string(top_k);
-  if (top_k < 2 || top_k % 2 != 0) fail("top_k must be even and at least 2", top_k_text);
-  if (!options.num_tiles) return default_num_tiles(top_k, num_coarsest_windows);
+int64_t tiles_of_default_budget(int64_t num_tokens) { return std::max<int64_t>(1, num_tokens / kTokensPerTile); }
 
-  const int64_t tiles = *options.num_tiles;
+/// k and n, what the options leave open filled in.
+struct Budget {
+  int64_t top_k;
+  int64_t num_tiles;
+};
+
+Budget checked_budget(const PyramidOptions& options, int64_t num_tokens, int64_t num_coarsest_windows) {
   const int64_t most = std::max<int64_t>(1, num_coarsest_windows);
-  const std::string got = "num_tiles=" + std::to_string(tiles);
-  if (tiles < 1 || tiles > most) {
+  const int64_t wanted = options.num_tiles.value_or(tiles_of_default_budget(num_tokens));
+  const std::string got = "num_tiles=" + std::to_string(wanted);
+  if (options.num_tiles && (wanted < 1 || wanted > most)) {
     fail("num_tiles must be between 1 and the number of coarsest windows, " + std::to_string(most), got);
   }
-  if (top_k < 2 * tiles) fail("top_k must be at least 2 * num_tiles", top_k_text + ", " + got);
-  if ((top_k / 2) % tiles != 0) fail("num_tiles must divide top_k / 2", got + ", " + top_k_text);
-  return tiles;
+  const int64_t top_k = options.top_k ? *options.top_k : default_top_k(num_tokens, wanted);
+  const std::string top_k_text = "top_k=" + std::to_string(top_k);
+  if (top_k < 2 || top_k % 2 != 0) fail("top_k must be even and at least 2", top_k_text);
+  if (!options.num_tiles) return {top_k, default_num_tiles(top_k, num_coarsest_windows)};
+
+  if (top_k < 2 * wanted) fail("top_k must be at least 2 * num_tiles", top_k_text + ", " + got);
+  if ((top_k / 2) % wanted != 0) fail("num_tiles must divide top_k / 2", got + ", " + top_k_text);
+  return {top_k, wanted};
 }
 
 }  // namespace
 
 Geometry::Geometry(int64_t num_tokens, const PyramidOptions& options)
-    : num_tokens_(num_tokens),
-      num_levels_(options.num_levels),
-      pooling_factor_(options.pooling_factor),
-      top_k_(options.top_k) {
+    : num_tokens_(num_tokens), num_levels_(options.num_levels), pooling_factor_(options.pooling_factor) {
   if (num_tokens < 0) fail("the number of tokens must be at least 0", std::to_string(num_tokens));
   if (num_levels_ < 1 || num_levels_ > kMaxLevels) {
     fail("num_levels must be between 1 and " + std::to_string(kMaxLevels), std::to_string(num_levels_));
@@ -82,8 +96,12 @@ Geometry::Geometry(int64_t num_tokens, const PyramidOptions& options)
   }
 
   if (num_levels_ > 1) {
-    num_tiles_ = checked_num_tiles(options, num_coarsest_windows_);
+    const Budget budget = checked_budget(options, num_tokens, num_coarsest_windows_);
+    top_k_ = budget.top_k;
+    num_tiles_ = budget.num_tiles;
     tile_budget_ = top_k_ / num_tiles_;
+  } else {
+    top_k_ = options.top_k.value_or(default_top_k(num_tokens, tiles_of_default_budget(num_tokens)));
   }
   retained_length_ = tile_rank(num_tiles_) + num_tail_tokens();
 }

@@ -451,7 +451,7 @@ int64_t RunConfig::tokens_per_step() const {
 AttentionOptions RunConfig::attention_of(const StageConfig& stage) const {
   AttentionOptions options;
   static_cast<SelectionOptions&>(options) = attention;
-  if (stage.top_k) options.top_k = *stage.top_k;
+  if (stage.top_k) options.top_k = stage.top_k;
   return options;
 }
 
@@ -500,9 +500,9 @@ std::string to_toml(const RunConfig& c) {
   }
   toml::table attention{{"num_levels", c.attention.num_levels},
                         {"pooling_factor", c.attention.pooling_factor},
-                        {"top_k", c.attention.top_k},
                         {"cover_prefix", c.attention.cover_prefix},
                         {"causal_selection", c.attention.causal_selection}};
+  if (c.attention.top_k) attention.insert("top_k", *c.attention.top_k);
   if (c.attention.num_tiles) attention.insert("num_tiles", *c.attention.num_tiles);
   toml::array stages;
   for (const auto& stage : c.stages) {
