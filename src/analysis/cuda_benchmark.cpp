@@ -42,13 +42,13 @@ CudaInputs gathered_leaves(const CudaInputs& inputs, const Tree& tree) {
   return {leaf(rows.query), leaf(rows.key), leaf(rows.value), at::randn_like(rows.query)};
 }
 
-struct Stage {
+struct CudaStage {
   std::string name;
   Work work;
   int64_t bytes;
 };
 
-std::vector<Stage> stages_of(const BenchmarkSetting& setting, const CudaCase& where, const CudaInputs& x,
+std::vector<CudaStage> stages_of(const BenchmarkSetting& setting, const CudaCase& where, const CudaInputs& x,
                              const CudaInputs& rows, const Tree& tree) {
   const AttentionOptions options = options_of(where);
   const int64_t n = where.num_tokens;
@@ -90,7 +90,7 @@ void measure_into(CudaResult& result, const BenchmarkSetting& setting, const Act
   PassIndices dense_at, flash_at;
   if (setting.dense) dense_at = add_passes(timer, "dense", dense, inputs);
   if (flash) flash_at = add_passes(timer, "FlashAttention-2", flash_attention(), inputs);
-  std::vector<std::pair<size_t, Stage>> stages;
+  std::vector<std::pair<size_t, CudaStage>> stages;
   {
     const at::NoGradGuard no_gradients;
     for (auto& stage : stages_of(setting, where, inputs, rows, tree)) {

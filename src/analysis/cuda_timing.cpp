@@ -17,7 +17,7 @@ constexpr int64_t kMostCalls = 256;
 /// Work of this length needs one warm-up only.
 constexpr double kLongMs = 200;
 /// Several times the largest cache of a GPU.
-constexpr int64_t kCopyBytes = int64_t{256} << 20;
+constexpr int64_t kCudaCopyBytes = int64_t{256} << 20;
 constexpr size_t kCopy = 0;
 
 std::string reason_of(const std::string& message) {
@@ -49,8 +49,8 @@ void free_cached_memory() { at::getDeviceAllocator(at::kCUDA)->emptyCache(); }
 
 InterleavedTimer::InterleavedTimer() {
   const auto bytes = at::TensorOptions(at::kCUDA).dtype(at::kByte);
-  copy_from_ = at::ones({kCopyBytes}, bytes);
-  copy_to_ = at::ones({kCopyBytes}, bytes);
+  copy_from_ = at::ones({kCudaCopyBytes}, bytes);
+  copy_to_ = at::ones({kCudaCopyBytes}, bytes);
   add("copy", [from = copy_from_, to = copy_to_] {
     const at::NoGradGuard no_gradients;
     to.copy_(from);
@@ -107,7 +107,7 @@ void InterleavedTimer::run(int64_t repeats, const std::function<void(const std::
 }
 
 Figure InterleavedTimer::copy_bytes_per_second() const {
-  return ratio(Figure::of(1e3 * 2 * static_cast<double>(kCopyBytes)), entries_[kCopy].ms);
+  return ratio(Figure::of(1e3 * 2 * static_cast<double>(kCudaCopyBytes)), entries_[kCopy].ms);
 }
 
 Figure peak_bytes(const Work& work) {

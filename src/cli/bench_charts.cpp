@@ -14,8 +14,6 @@ using report::LineChart;
 using report::Point;
 using report::Series;
 
-constexpr int kLighthouseColor = 0;
-constexpr int kDenseColor = 1;
 constexpr int kBesideColor = 2;
 
 /// The pyramids by name, in the order given; a length may lack some.

@@ -9,6 +9,10 @@
 
 namespace lighthouse::cli {
 
+/// Numbers of the palette, the same in every chart of the benchmark.
+inline constexpr int kLighthouseColor = 0;
+inline constexpr int kDenseColor = 1;
+
 /// "B=1 H=4 K=4 D=64 float32": what all layers have in common.
 std::string layer_text(const analysis::BenchmarkSetting& setting);
 

@@ -15,8 +15,6 @@ using analysis::Figure;
 using report::LineChart;
 using report::Point;
 
-constexpr int kLighthouseColor = 0;
-constexpr int kDenseColor = 1;
 constexpr int kFlashColor = 2;
 
 /// The results of the first pyramid, rule and layout: a line each would hide what is compared.

@@ -13,7 +13,7 @@
 namespace lighthouse::cli {
 namespace {
 
-constexpr size_t kSpans = 20;
+constexpr size_t kShownSpans = 20;
 constexpr size_t kTextLimit = 20'000;  // bytes shown: shades cost about three bytes of page for one of text
 
 report::HeatStrips strips_of(const Inspection& inspection) {
@@ -139,7 +139,7 @@ void write_inspection_page(const std::filesystem::path& path, const Inspection& 
   add_overlap(page, map);
   page.heading("Kept at full detail by most heads");
   page.paragraph("Shaded, with what stands around it. What every head must keep is left out.");
-  page.html(report::to_html(kPassageFigures, shared_passages(inspection, map.layers, kSpans, /*utf8=*/true)));
+  page.html(report::to_html(kPassageFigures, shared_passages(inspection, map.layers, kShownSpans, /*utf8=*/true)));
   page.heading("Heads");
   page.table(all_heads(map));
   add_text(page, inspection);

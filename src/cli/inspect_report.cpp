@@ -15,7 +15,7 @@ namespace {
 using analysis::LayerSelection;
 using report::Table;
 
-constexpr size_t kSpans = 6;  // listed per layer and over all layers
+constexpr size_t kListedSpans = 6;  // listed per layer and over all layers
 
 std::string percent(double share) { return number("%.1f%%", 100 * share); }
 
@@ -197,12 +197,12 @@ void print_inspection(std::ostream& out, const Inspection& inspection, int64_t w
     out << "\nLayer " << layer.layer << ": " << overlap_line(layer, expected) << "\n";
     print_strips(out, inspection, layer, width, utf8);
     out << "\n" << report::to_text(head_table(layer)) << "\n";
-    out << report::to_text(passage_table(shared_passages(inspection, {layer}, kSpans, utf8), utf8));
+    out << report::to_text(passage_table(shared_passages(inspection, {layer}, kListedSpans, utf8), utf8));
   }
   if (map.layers.size() < 2) return;
   print_layer_overlap(out, map);
   out << "\nKept at full detail by most heads of all these layers\n\n"
-      << report::to_text(passage_table(shared_passages(inspection, map.layers, kSpans, utf8), utf8));
+      << report::to_text(passage_table(shared_passages(inspection, map.layers, kListedSpans, utf8), utf8));
 }
 
 }  // namespace lighthouse::cli

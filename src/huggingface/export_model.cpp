@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConfig = "config.json";
 
 /// A typing error must not remove somebody's files.
 void check_place(const fs::path& folder, bool overwrite) {
@@ -30,8 +29,8 @@ void check_place(const fs::path& folder, bool overwrite) {
     throw std::invalid_argument(folder.string() + " is not empty; choose another folder, or pass --overwrite");
   }
   const bool weights = fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json");
-  if (!weights || !fs::exists(folder / kConfig)) {
-    throw std::invalid_argument(folder.string() + " holds no " + (weights ? kConfig : "model.safetensors") +
+  if (!weights || !fs::exists(folder / kLlamaConfigFile)) {
+    throw std::invalid_argument(folder.string() + " holds no " + (weights ? kLlamaConfigFile : "model.safetensors") +
                                 ", so it is no exported model, and --overwrite leaves it alone");
   }
 }
@@ -66,7 +65,7 @@ void convert(model::NamedTensors& tensors, torch::ScalarType type) {
 LlamaConfig config_of(const train::StoredModel& stored) {
   LlamaConfig config{stored.config.model, stored.config.data.context_length, {}};
   if (!stored.carried.empty()) {
-    const LlamaConfig before = read_llama_config(stored.carried / kConfig);
+    const LlamaConfig before = read_llama_config(stored.carried / kLlamaConfigFile);
     config.max_position_embeddings = std::max(config.max_position_embeddings, before.max_position_embeddings);
     config.special_tokens = before.special_tokens;
   }
@@ -78,7 +77,7 @@ std::string write_tokenizer(const train::StoredModel& stored, const fs::path& fo
   if (!stored.carried.empty()) {
     for (const auto& entry : fs::directory_iterator(stored.carried)) {
       const fs::path name = entry.path().filename();
-      if (name == kConfig) continue;
+      if (name == kLlamaConfigFile) continue;
       io::copy_file(entry.path(), folder / name);
       carried |= name.string().starts_with("tokenizer");
     }
@@ -104,7 +103,7 @@ ExportReport export_model(const fs::path& run, const fs::path& folder, const Exp
   for (const auto& [name, tensor] : stored.weights) report.parameters += tensor.numel();
   const std::string config = to_config_json(config_of(stored), report.dtype);
   io::AtomicFolder files(folder);
-  io::write_file(files.temporary() / kConfig, config);
+  io::write_file(files.temporary() / kLlamaConfigFile, config);
   model::write_shards(files.temporary(), stored.weights, options.max_shard_bytes);
   report.tokenizer = write_tokenizer(stored, files.temporary());
   files.commit();

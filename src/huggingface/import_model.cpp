@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kConfig = "config.json";
 constexpr const char* kHead = "lm_head.weight";
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
@@ -94,7 +93,7 @@ ImportReport import_model(const fs::path& folder, const fs::path& out) {
   if (fs::exists(out) && (!fs::is_directory(out) || !fs::is_empty(out))) {
     throw std::invalid_argument(out.string() + " exists already; choose another folder");
   }
-  const LlamaConfig config = read_llama_config(folder / kConfig);
+  const LlamaConfig config = read_llama_config(folder / kLlamaConfigFile);
   model::NamedTensors tensors = model::read_shards(folder);
   ImportReport report;
   report.model = config.model;

@@ -10,6 +10,9 @@
 
 namespace lighthouse::huggingface {
 
+/// The file's name in a model's folder.
+inline constexpr const char* kLlamaConfigFile = "config.json";
+
 struct LlamaConfig {
   model::ModelConfig model;
   int64_t max_position_embeddings = 2048;  ///< The longest context it was made for.

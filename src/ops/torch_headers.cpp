@@ -1,0 +1,1 @@
+// Nothing: the target needs a source file for its precompiled header.
