@@ -18,10 +18,12 @@ namespace lighthouse {
 
 /// The hyperparameters that fix a pyramid. With `num_levels == 1` attention is dense and the others are ignored.
 struct PyramidOptions {
-  int64_t num_levels = 3;            ///< L, 1 to 64.
-  int64_t pooling_factor = 4;        ///< p >= 2: a window of level l holds p windows of level l - 1.
-  std::optional<int64_t> top_k;      ///< k: windows expanded per level, over all tiles. Even, >= 2 n. Default: ~N / 64.
-  std::optional<int64_t> num_tiles;  ///< n: must divide k / 2 and not exceed M. Default: about N / 8192.
+  int64_t num_levels = 3;      ///< L, 1 to 64.
+  int64_t pooling_factor = 4;  ///< p >= 2: a window of level l holds p windows of level l - 1.
+  /// k: windows expanded per level, over all tiles. Even, >= 2 n. Default: about N / 64, see Geometry.
+  std::optional<int64_t> top_k = std::nullopt;
+  /// n: must divide k / 2 and not exceed M. Default: about N / 8192 with the default k, see Geometry.
+  std::optional<int64_t> num_tiles = std::nullopt;
 };
 
 /// The entry (level, window): tokens [window * p^level, (window + 1) * p^level).

@@ -29,7 +29,7 @@ void check_setting(const BenchmarkSetting& setting) {
 
 }  // namespace
 
-int64_t default_top_k(int64_t num_tokens) { return std::max<int64_t>(2, 2 * ((num_tokens + 64) / 128)); }
+int64_t default_top_k(int64_t num_tokens) { return Geometry(num_tokens, {}).top_k(); }
 
 PyramidOptions Variant::over(int64_t num_tokens) const {
   return {num_levels, pooling_factor, top_k.value_or(default_top_k(num_tokens)), std::nullopt};

@@ -39,7 +39,7 @@ struct Variant {
   std::string name() const;
 };
 
-/// N / 64, rounded to an even number of at least 2.
+/// The library's own default, about N / 64.
 int64_t default_top_k(int64_t num_tokens);
 
 /// "float32" or "bfloat16"; on CUDA "float16" too. Throws std::invalid_argument for others.

@@ -13,7 +13,7 @@
 namespace lighthouse::train {
 
 /// How data files store tokens; train/token_source.h has the formats.
-enum class DataFormat { kAuto, kText, kUint16, kUint32, kLlmC, kMegatron };
+enum class DataFormat { kAuto, kText, kBytes, kUint16, kUint32, kLlmC, kMegatron };
 
 struct DataConfig {
   std::vector<std::string> paths;    ///< Files, and folders that are searched recursively.
@@ -76,7 +76,7 @@ struct RunConfig {
   std::string output_dir = "runs/default";
   std::string init;  ///< A run, a checkpoint or an imported model whose weights are the first; empty: fresh weights.
   model::ModelConfig model;
-  SelectionOptions attention;
+  SelectionOptions attention;  ///< Its top_k, where absent, is the default of data.context_length.
   DataConfig data;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;

@@ -36,7 +36,16 @@ void flatten(const toml::node& node, const std::string& name, FlatConfig& out) {
   }
 }
 
-FlatConfig flat(const RunConfig& config) {
+/// With the default top_k as a number, so that naming it is no difference.
+RunConfig with_top_k(RunConfig config) {
+  const bool used = std::any_of(config.stages.begin(), config.stages.end(),
+                                [](const StageConfig& stage) { return stage.lighthouse && !stage.top_k; });
+  if (used) config.attention.top_k = Geometry(config.data.context_length, config.attention).top_k();
+  return config;
+}
+
+FlatConfig flat(const RunConfig& given) {
+  const RunConfig config = with_top_k(given);
   FlatConfig out;
   flatten(toml::parse(to_toml(config)), "", out);
   return out;

@@ -49,7 +49,8 @@ RunConfig load_run_config(const fs::path& path, const std::vector<std::string>& 
   const fs::path begun = fs::path(config.output_dir) / kConfigName;
   std::string source = init.empty() ? config.init : init;
   RunConfig other;
-  if (resume && fs::exists(begun)) {
+  const bool goes_on = resume && fs::exists(begun);
+  if (goes_on) {
     other = load_config(begun);
     if (source.empty()) source = other.init;
   } else if (!source.empty()) {
@@ -57,6 +58,8 @@ RunConfig load_run_config(const fs::path& path, const std::vector<std::string>& 
   }
   config = load_config(path, overrides, {.trains = true, .model_of_init = source.empty() ? nullptr : &other.model});
   config.init = source;
+  // A run keeps the top_k that it was begun with, where that was a default of older times too.
+  if (goes_on && !config.attention.top_k) config.attention.top_k = other.attention.top_k;
   return config;
 }
 
