@@ -17,6 +17,8 @@ function(lighthouse_join target)
   endif()
   if(LIGHTHOUSE_UNITY)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${at_a_time})
+    # A joined file is included, so that the compiler takes its unnamed namespace for a header's.
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
   endif()
 endfunction()
 
