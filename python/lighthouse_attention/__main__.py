@@ -1,7 +1,9 @@
 """python -m lighthouse_attention: the versions that a bug report needs. `lighthouse doctor` says more of the machine."""
 
+import argparse
 import importlib.metadata
 import platform
+from typing import Optional
 
 import torch
 
@@ -16,7 +18,14 @@ def version_of(package: str) -> str:
         return "not installed"
 
 
-def main() -> None:
+def main(arguments: Optional[list[str]] = None) -> None:
+    argparse.ArgumentParser(
+        prog="python -m lighthouse_attention", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Prints the versions that a bug report needs: of this package, its operator library, Python, torch and others.",
+        epilog="Text to token files: python -m lighthouse_attention.tokenize --help\n"
+        "The layer:           from lighthouse_attention import attention; help(attention)\n"
+        "transformers:        from lighthouse_attention.integrations.transformers import register; help(register)",
+    ).parse_args(arguments)  # fmt: skip
     rows = {
         "lighthouse_attention": f"{__version__}, {loaded_from()}",
         "python": f"{platform.python_version()}, {platform.platform()}",

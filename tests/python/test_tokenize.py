@@ -5,44 +5,22 @@ import random
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from conftest import SEED
 from lighthouse_attention._token_file import TokenFile
 from lighthouse_attention.tokenize import main
-
-END = "<|endoftext|>"
+from tiny_tokenizers import END, byte_level, documents_of, words
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
-    """A byte-level BPE of 280 tokens, saved with a truncation and a padding that must not be applied."""
-    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bpe.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    bpe.train_from_iterator(
-        ["the quick brown fox jumps over the lazy dog " * 20],
-        trainers.BpeTrainer(vocab_size=280, special_tokens=[END, "<pad>"], initial_alphabet=alphabet, show_progress=False),
-    )
-    bpe.enable_truncation(4)
-    bpe.enable_padding(length=64, pad_token="<pad>", pad_id=1)
-    bpe.save(str(path))
-    return path
+    return byte_level(tmp_path_factory.mktemp("tokenizer") / "tokenizer.json")
 
 
 def texts(count: int) -> list[str]:
     draw = random.Random(SEED)
     alphabet = "the quick fox\n\t é漢🦊\r\n"
     return ["".join(draw.choice(alphabet) for _ in range(draw.randint(1, 300))) for _ in range(count)]
-
-
-def documents_of(tokens: np.ndarray, tokenizer) -> list[str]:
-    bpe, end = Tokenizer.from_file(str(tokenizer)), 0
-    assert tokens[-1] == end
-    pieces = np.split(tokens, np.flatnonzero(tokens == end) + 1)[:-1]
-    return [bpe.decode(piece[:-1].tolist(), skip_special_tokens=False) for piece in pieces]
 
 
 def test_documents_come_back(tokenizer, tmp_path, capsys):
@@ -88,9 +66,7 @@ def test_folders_patterns_and_order(tokenizer, tmp_path):
 def large_tokenizer(tmp_path_factory):
     """Words as tokens, more than 16 bits can number; its folder names the end token."""
     folder = tmp_path_factory.mktemp("large")
-    words = Tokenizer(models.WordLevel({**{f"w{i}": i for i in range(70000)}, "[end]": 70000}, unk_token="w0"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.save(str(folder / "tokenizer.json"))
+    words(folder / "tokenizer.json", {**{f"w{i}": i for i in range(70000)}, "[end]": 70000}, "w0")
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "[end]"}}))
     return folder
 
@@ -116,40 +92,6 @@ def test_headers_of_llm_c(tokenizer, tmp_path):
     assert documents_of(np.frombuffer(data, "<u2", offset=1024), tokenizer) == ["the dog"]
 
 
-def test_nothing_is_left_behind_by_a_failure(tokenizer, tmp_path, capsys):
-    bad = tmp_path / "texts"
-    bad.mkdir()
-    (bad / "a.txt").write_text("good")
-    (bad / "b.txt").write_bytes(b"good until \xff here")
-    out = tmp_path / "t.bin"
-    arguments = ["--tokenizer", str(tokenizer), "--out", str(out), str(bad)]
-    assert main(arguments) == 1
-    assert "b.txt: expected UTF-8 text; byte 11 is not" in capsys.readouterr().err
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["texts"]
-    assert main(["--skip-undecodable", *arguments]) == 0
-    assert "left out 1 files that are not UTF-8" in capsys.readouterr().err
-    before = out.read_bytes()
-    assert main(arguments) == 1 and "t.bin exists; give another --out, or --overwrite" in capsys.readouterr().err
-    assert main(["--overwrite", *arguments]) == 1 and out.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "lines, words",
-    [
-        ("{", "a.jsonl, line 1: expected a JSON object"),
-        ('{"text": "x"}\n{"body": "y"}', 'a.jsonl, line 2: expected an object with text in "text"; got'),
-        ("[1]", "line 1: expected an object with text"),
-        ('{"text": 3}', "line 1: expected an object with text"),
-        ('{"text": ""}', "1 files hold no text"),
-    ],
-)
-def test_wrong_lines(tokenizer, tmp_path, capsys, lines, words):
-    (tmp_path / "a.jsonl").write_text(lines)
-    assert main(["--tokenizer", str(tokenizer), "--out", str(tmp_path / "t.bin"), str(tmp_path / "a.jsonl")]) == 1
-    assert words in capsys.readouterr().err
-    assert not (tmp_path / "t.bin").exists()
-
-
 def test_wrong_arguments(tokenizer, tmp_path, capsys):
     (tmp_path / "a.txt").write_text("a")
     (tmp_path / "no.json").write_text("{}")
@@ -161,13 +103,22 @@ def test_wrong_arguments(tokenizer, tmp_path, capsys):
         (["--tokenizer", str(tokenizer), "--out", out, "--end-token", "<s>", text], "--end-token must be a token of the vocabulary"),
         (["--tokenizer", str(tokenizer), "--out", out, str(tmp_path / "none")], "no such file or folder"),
         (["--tokenizer", str(tokenizer), "--out", out, str(tmp_path / "empty")], "no file in this folder"),
-        (["--tokenizer", str(tokenizer), "--out", str(tmp_path / "none" / "t.bin"), text], "--out must name a file in a folder"),
     ]:
         assert main(arguments) == 1
         failed = capsys.readouterr().err
         assert words in failed and len(failed.splitlines()) == 1, failed
-    with pytest.raises(SystemExit):
-        main(["--tokenizer", str(tokenizer), "--out", out, "--threads", "0", text])
+    for option, value, words in [
+        ("--threads", "0", "a whole number from 1 to 1024; got 0"),
+        ("--threads", "99999999999", "a whole number from 1 to 1024"),
+        ("--threads", "two", "a whole number from 1 to 1024; got two"),
+        ("--separator", "", "must not be empty"),
+        ("--field", "", "must not be empty"),
+        ("--out", "", "must name a file; got ''"),
+        ("--out", f"{tmp_path}/t/", "must name a file"),
+    ]:
+        with pytest.raises(SystemExit):
+            main(["--tokenizer", str(tokenizer), "--out", out, option, value, text])
+        assert words in capsys.readouterr().err
 
 
 def test_long_documents_are_cut_at_lines(tokenizer, tmp_path, capsys, monkeypatch):
@@ -183,15 +134,76 @@ def test_long_documents_are_cut_at_lines(tokenizer, tmp_path, capsys, monkeypatc
     assert main(arguments) == 0
     assert documents_of(np.fromfile(tmp_path / "t.bin", "<u2"), tokenizer) == [long, "short"]
     printed = capsys.readouterr()
-    assert "1 documents are longer than 1,000 characters" in printed.err and "of 2 documents" in printed.out
+    assert "1 document is longer than 1,000 characters" in printed.err and "of 2 documents" in printed.out
     pieces = list(documents._pieces(long, 100000, documents.Remarks(False)))
     assert [piece.ends for piece in pieces] == [False] * (len(pieces) - 1) + [True]
     assert all(piece.text[-1] == "\n" for piece in pieces[:-4]) and sum(piece.size for piece in pieces) <= 100000
 
 
 def test_too_many_tokens_for_a_header(tmp_path):
-    with TokenFile(tmp_path / "t.bin", "llm.c", 300) as file:
-        file.num_tokens = 1 << 31
-        with pytest.raises(ValueError, match="counts up to 2147483647 tokens; got 2147483648"):
-            file.finish()
-    assert list(tmp_path.iterdir()) == []
+    """Said as soon as it is so, not after the last of the text."""
+    for last_step in (lambda file: file.append([5]), TokenFile.finish):
+        with TokenFile(tmp_path / "t.bin", "llm.c", 300) as file:
+            file.num_tokens = 1 << 31
+            with pytest.raises(ValueError, match="counts up to 2147483647 tokens; got 214748364.*uint32"):
+                last_step(file)
+        assert list(tmp_path.iterdir()) == []
+
+
+def settings_of_folder(folder, text: str):
+    (folder / "tokenizer_config.json").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("text, words", [
+    ("{", "expected JSON"),
+    ('{"eos_token": 3}', "expected text as eos_token; got 3"),
+    ("[" * 100000, "expected JSON"),
+])  # fmt: skip
+def test_broken_settings_of_a_tokenizer(tokenizer, tmp_path, capsys, text, words):
+    folder = settings_of_folder(tmp_path, text)
+    byte_level(folder / "tokenizer.json")
+    (tmp_path / "a.txt").write_text("a")
+    assert main(["--tokenizer", str(folder), "--out", str(tmp_path / "t.bin"), str(tmp_path / "a.txt")]) == 1
+    failed = capsys.readouterr().err
+    assert f"tokenizer_config.json: {words}" in failed and len(failed.splitlines()) == 1
+
+
+def test_settings_that_are_no_object_name_no_end_token(tokenizer, tmp_path):
+    byte_level(tmp_path / "tokenizer.json")
+    (tmp_path / "a.txt").write_text("a")
+    arguments = ["--tokenizer", str(settings_of_folder(tmp_path, "[1]")), "--out", str(tmp_path / "t.bin")]
+    assert main([*arguments, str(tmp_path / "a.txt")]) == 0
+
+
+def test_what_the_vocabulary_lacks_is_counted(tmp_path, capsys):
+    tokenizer = words(tmp_path / "w.json", {"a": 0, "b": 1, "[UNK]": 2, "</s>": 3}, "[UNK]")
+    (tmp_path / "a.txt").write_text("a c b d")
+    (tmp_path / "b.txt").write_text(" \n ")
+    assert main(["--tokenizer", str(tokenizer), "--out", str(tmp_path / "t.bin"), str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]) == 0
+    assert np.fromfile(tmp_path / "t.bin", "<u2").tolist() == [0, 2, 1, 2, 3, 3]
+    told = capsys.readouterr().err
+    assert "2 of 6 tokens are '[UNK]'" in told and "1 texts became no token at all, the first in" in told and "b.txt" in told
+
+
+def test_a_text_that_the_tokenizer_cannot_encode(tmp_path, capsys):
+    tokenizer = words(tmp_path / "w.json", {"a": 0, "</s>": 1}, "[UNK]")  # a vocabulary without its token for what is unknown
+    (tmp_path / "a.jsonl").write_text('{"text": "a a"}\n{"text": "a b"}\n')
+    assert main(["--tokenizer", str(tokenizer), "--out", str(tmp_path / "t.bin"), str(tmp_path / "a.jsonl")]) == 1
+    told = capsys.readouterr().err
+    assert "a.jsonl, line 2: the tokenizer cannot encode this text" in told and len(told.splitlines()) == 1
+
+
+def test_a_separator_that_stands_nowhere(tokenizer, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("one\ntwo")
+    arguments = ["--tokenizer", str(tokenizer), "--out", str(tmp_path / "t.bin"), str(tmp_path / "a.txt")]
+    assert main([*arguments, "--separator", "\\n"]) == 0
+    assert "stands in none of the files" in capsys.readouterr().err
+    assert main([*arguments, "--separator", "\n", "--overwrite"]) == 0
+    assert "stands in none" not in capsys.readouterr().err
+
+
+def test_help_has_an_example(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0 and "Example:" in capsys.readouterr().out
