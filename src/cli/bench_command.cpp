@@ -1,10 +1,8 @@
 #include <ATen/Parallel.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -20,15 +18,22 @@
 #include "cli/commands.h"
 #include "cli/cuda_bench_command.h"
 #include "cli/cuda_bench_report.h"
+#include "cli/number_option.h"
+#include "cli/number_text.h"
 #include "cli/output_file.h"
-#include "cli/progress.h"
+#include "cli/status_line.h"
 #include "cli/train_bench_command.h"
 #include "io/atomic_file.h"
+#include "io/json.h"
+#include "text/number_text.h"
+#include "train/memory_estimate.h"
 
 namespace lighthouse::cli {
 namespace {
 
 const std::vector<int64_t> kCpuLengths = {4096, 8192, 16384, 32768, 65536};
+constexpr int64_t kMostHeads = 65536;  // and sequences, and width
+constexpr int64_t kMostRepeats = 1'000'000;
 const std::vector<int64_t> kCudaLengths = {16384, 32768, 65536, 98304, 131072, 262144, 524288};
 
 struct BenchArguments {
@@ -60,13 +65,11 @@ struct BenchArguments {
 class BenchProgress {
  public:
   BenchProgress(const analysis::BenchmarkSetting& setting, const analysis::Plan& plan)
-      : setting_(setting), plan_(plan), terminal_(isatty(STDERR_FILENO) == 1) {}
+      : setting_(setting), plan_(plan) {}
 
   void activity(const std::string& what) {
-    if (!terminal_) return;
-    std::fprintf(stderr, "\r\033[KN=%lld: %s | %s", static_cast<long long>(plan_.lengths[index_].num_tokens),
-                 what.c_str(), clocks().c_str());
-    std::fflush(stderr);
+    if (!line_.on_terminal()) return;
+    line_.show("N=" + std::to_string(plan_.lengths[index_].num_tokens) + ": " + what + " | " + clocks());
   }
 
   void finished(const analysis::LengthResult& result) {
@@ -74,10 +77,9 @@ class BenchProgress {
     index_ += 1;
     length_started_ = Clock::now();
     const double layer = result.layers.front().layer.forward_backward_ms;
-    std::fprintf(stderr, "%sN=%lld: Lighthouse %.1f ms", terminal_ ? "\r\033[K" : "",
-                 static_cast<long long>(result.num_tokens), layer);
-    if (result.dense) std::fprintf(stderr, ", dense %.1f ms", result.dense->times.forward_backward_ms);
-    std::fprintf(stderr, " | %s\n", clocks().c_str());
+    line_.print("N=" + std::to_string(result.num_tokens) + number(": Lighthouse %.1f ms", layer) +
+                (result.dense ? number(", dense %.1f ms", result.dense->times.forward_backward_ms) : "") + " | " +
+                clocks());
   }
 
  private:
@@ -88,19 +90,19 @@ class BenchProgress {
   }
 
   std::string clocks() const {
-    std::string text = clock_text(seconds_since(started_)) + " gone";
-    if (!measured_) return text + ", time left not known before the first length is done";
+    const std::string gone = text::clock_text(seconds_since(started_)) + " gone";
+    if (!measured_) return gone + ", time left not known before the first length is done";
     double left = 0;
     for (size_t i = index_; i < plan_.lengths.size(); ++i) {
       const double expected = expected_seconds(setting_, plan_.lengths[i], *measured_);
       left += i == index_ ? std::max(0.0, expected - seconds_since(length_started_)) : expected;
     }
-    return text + ", about " + clock_text(left) + " left";
+    return gone + ", about " + text::clock_text(left) + " left";
   }
 
   const analysis::BenchmarkSetting& setting_;
   const analysis::Plan& plan_;
-  bool terminal_;
+  StatusLine line_;
   size_t index_ = 0;
   std::optional<analysis::LengthResult> measured_;
   Clock::time_point started_ = Clock::now();
@@ -144,9 +146,6 @@ void write_and_print(const BenchArguments& arguments, const CudaBenchReport& rep
 bool chooses_cuda(const BenchArguments& arguments) {
   if (arguments.device == "cpu") return false;
   if (arguments.device.empty()) return analysis::cuda_usable();
-  if (arguments.device != "cuda") {
-    throw std::invalid_argument("device must be cpu or cuda; got " + arguments.device);
-  }
   const std::string reason = analysis::why_no_cuda();
   if (!reason.empty()) throw std::runtime_error("--device cuda: " + reason + ". --device cpu measures on the CPU.");
   return true;
@@ -155,9 +154,6 @@ bool chooses_cuda(const BenchArguments& arguments) {
 /// The selection rules to measure, causal or not.
 std::vector<bool> rules_of(const BenchArguments& arguments) {
   const std::string rule = arguments.rule.value_or(arguments.setting.causal_selection ? "causal" : "paper");
-  if (rule != "paper" && rule != "causal" && rule != "both") {
-    throw std::invalid_argument("rule must be paper, causal or both; got " + rule);
-  }
   if (rule == "paper" && arguments.setting.causal_selection) {
     throw std::invalid_argument("--causal-selection and --rule must agree; got --rule paper");
   }
@@ -166,10 +162,8 @@ std::vector<bool> rules_of(const BenchArguments& arguments) {
 }
 
 std::vector<analysis::Layout> layouts_of(const std::string& layout) {
-  if (layout == "bhnd") return {analysis::Layout::kBhnd};
-  if (layout == "bnhd") return {analysis::Layout::kBnhd};
   if (layout == "both") return {analysis::Layout::kBhnd, analysis::Layout::kBnhd};
-  throw std::invalid_argument("layout must be bhnd, bnhd or both; got " + layout);
+  return {layout == "bnhd" ? analysis::Layout::kBnhd : analysis::Layout::kBhnd};
 }
 
 analysis::BenchmarkSetting setting_of(const BenchArguments& arguments, bool cuda) {
@@ -180,6 +174,22 @@ analysis::BenchmarkSetting setting_of(const BenchArguments& arguments, bool cuda
   setting.dtype = analysis::dtype_of(arguments.dtype.value_or(cuda ? "bfloat16" : "float32"), cuda);
   setting.dense = !arguments.no_dense;
   return setting;
+}
+
+/// Refuses inputs that no such machine holds: a system that runs out of memory ends the program without a word.
+void expect_inputs_fit(const analysis::BenchmarkSetting& setting, const std::vector<int64_t>& lengths, bool cuda) {
+  constexpr double kMostOfAGpu = 1e15;  // what is too much for one that is there is reported as such
+  const double memory = cuda ? kMostOfAGpu : train::available_memory_bytes();
+  const auto of = [](int64_t value) { return static_cast<double>(value); };
+  // Query, key, value and the output, and gradients of them.
+  const double of_token = 2 * of(setting.batch) * of(setting.head_dim) *
+                          (2 * of(setting.heads) + 2 * of(setting.kv_heads)) *
+                          static_cast<double>(c10::elementSize(setting.dtype));
+  for (const int64_t n : lengths) {
+    if (of_token * of(n) <= memory) continue;
+    throw std::invalid_argument("--n " + std::to_string(n) + ": inputs, output and gradients need " +
+                                text::bytes_text(of_token * of(n)) + "; the device has " + text::bytes_text(memory));
+  }
 }
 
 void check_files(const BenchArguments& arguments) {
@@ -207,15 +217,14 @@ void show_recorded(const BenchArguments& arguments) {
   check_files(arguments);
   std::optional<BenchReport> cpu;
   std::optional<CudaBenchReport> cuda;
+  std::optional<RecordedTrainBench> training;
   try {
-    const Json json = Json::parse(text);
+    const Json json = io::parse_json(text, arguments.from);
     if (json.contains("config")) {  // of --train
-      if (!(arguments.json + arguments.html + arguments.svg).empty())
-        throw std::invalid_argument("it is of --train, which has tables only: no --json, --html or --svg");
-      show_train_bench(json);
-      return;
-    }
-    if (json.at("device").contains("gpu")) {
+      if (!(arguments.json + arguments.svg).empty())
+        throw std::invalid_argument("it is of --train, which has tables and a page: no --json or --svg");
+      training = train_bench_from_json(json);
+    } else if (json.at("device").contains("gpu")) {
       cuda = cuda_from_json(text);
     } else {
       cpu = bench_from_json(text);
@@ -226,6 +235,7 @@ void show_recorded(const BenchArguments& arguments) {
   }
   if (cuda) write_and_print(arguments, *cuda);
   if (cpu) write_and_print(arguments, *cpu);
+  if (training) show_train_bench(*training, arguments.html);
 }
 
 void run_bench(const BenchArguments& arguments) {
@@ -237,6 +247,7 @@ void run_bench(const BenchArguments& arguments) {
     TrainBenchArguments train = arguments.train;
     train.repeats = arguments.setting.repeats;
     train.json = arguments.json;
+    train.html = arguments.html;
     run_train_bench(train);
     return;
   }
@@ -252,11 +263,9 @@ void run_bench(const BenchArguments& arguments) {
     if (arguments.extras) throw std::invalid_argument("--extras is for --device cuda");
   }
   setting.causal_selection = rules == std::vector<bool>{true};
-  if (arguments.threads && *arguments.threads < 1) {
-    throw std::invalid_argument("threads must be at least 1; got " + std::to_string(*arguments.threads));
-  }
   const bool default_lengths = arguments.lengths.empty();
   const auto& lengths = default_lengths ? (cuda ? kCudaLengths : kCpuLengths) : arguments.lengths;
+  expect_inputs_fit(setting, lengths, cuda);
   const analysis::Plan plan = make_plan(setting, lengths, variants_of(arguments));
   check_files(arguments);
   if (arguments.threads) at::set_num_threads(*arguments.threads);
@@ -276,21 +285,36 @@ void run_bench(const BenchArguments& arguments) {
 CLI::Option* add_layer_options(CLI::App& command, BenchArguments& arguments) {
   auto& setting = arguments.setting;
   CLI::Option* lengths =
-      command.add_option("--n", arguments.lengths, "Sequence lengths. Default: 4096 to 65536; on CUDA 16384 to 524288");
-  command.add_option("--num-levels", arguments.num_levels, "Levels of the pyramid, L")->capture_default_str();
-  command.add_option("--pooling-factor", arguments.pooling_factors, "Pooling factors, p")->capture_default_str();
-  command.add_option("--top-k", arguments.top_ks, "Windows expanded per level, k: even. Default: N/64");
-  command.add_option("--batch", setting.batch, "Sequences, B")->capture_default_str();
-  command.add_option("--heads", arguments.heads, "Query heads, H. Default: 4; on CUDA 8");
-  command.add_option("--kv-heads", arguments.kv_heads, "Key/value heads, K: divides H. Default: as many");
-  command.add_option("--head-dim", arguments.head_dim, "Width of a head, D. Default: 64; on CUDA 128");
-  command.add_option("--dtype", arguments.dtype,
-                     "float32 or bfloat16, on CUDA float16 too. Default: float32; on CUDA bfloat16");
-  command.add_option("--rule", arguments.rule, "Selection: paper (default), causal, or on CUDA both");
+      command.add_option("--n", arguments.lengths, "Sequence lengths. Default: 4096 to 65536; on CUDA 16384 to 524288")
+          ->transform(whole_number(1, kMostTokens));
+  command.add_option("--num-levels", arguments.num_levels, "Levels of the pyramid, L")
+      ->transform(whole_number(1, Geometry::kMaxLevels))
+      ->capture_default_str();
+  command.add_option("--pooling-factor", arguments.pooling_factors, "Pooling factors, p")
+      ->transform(whole_number(2, kMostTokens))
+      ->capture_default_str();
+  command.add_option("--top-k", arguments.top_ks, "Windows expanded per level, k: even. Default: N/64")
+      ->transform(whole_number(2, kMostTokens));
+  command.add_option("--batch", setting.batch, "Sequences, B")
+      ->transform(whole_number(1, kMostHeads))
+      ->capture_default_str();
+  command.add_option("--heads", arguments.heads, "Query heads, H. Default: 4; on CUDA 8")
+      ->transform(whole_number(1, kMostHeads));
+  command.add_option("--kv-heads", arguments.kv_heads, "Key/value heads, K: divides H. Default: as many")
+      ->transform(whole_number(1, kMostHeads));
+  command.add_option("--head-dim", arguments.head_dim, "Width of a head, D. Default: 64; on CUDA 128")
+      ->transform(whole_number(1, kMostHeads));
+  command
+      .add_option("--dtype", arguments.dtype,
+                  "float32 or bfloat16, on CUDA float16 too. Default: float32; on CUDA bfloat16")
+      ->transform(one_of({"float32", "bfloat16", "float16"}));
+  command.add_option("--rule", arguments.rule, "Selection: paper (default), causal, or on CUDA both")
+      ->transform(one_of({"paper", "causal", "both"}));
   command.add_flag("--causal-selection", setting.causal_selection, "The same as --rule causal");
   command
       .add_option("--layout", arguments.layout,
                   "Inputs on CUDA: bhnd, contiguous [B, H, N, D]; bnhd, views of [B, N, H, D]; or both")
+      ->transform(one_of({"bhnd", "bnhd", "both"}))
       ->capture_default_str();
   return lengths;
 }
@@ -317,11 +341,13 @@ void add_bench_command(CLI::App& program) {
       "  lighthouse bench --from gpu.json --svg figure.svg\n"
       "  lighthouse bench --train configs/paper-267m-98k.toml --json training.json");
   CLI::Option* device =
-      command->add_option("--device", arguments->device, "cpu or cuda. Default: cuda where torch sees one");
+      command->add_option("--device", arguments->device, "cpu or cuda. Default: cuda where torch sees one")
+          ->transform(one_of({"cpu", "cuda"}));
   CLI::Option* lengths = add_layer_options(*command, *arguments);
   command
       ->add_option("--repeats", arguments->setting.repeats,
                    "Timed iterations; fewer of dense attention where it is slow, on CUDA at most 3 from N = 262144 on")
+      ->transform(whole_number(1, kMostRepeats))
       ->capture_default_str();
   command->add_flag("--no-dense", arguments->no_dense, "Leave dense attention out: an iteration takes a minute at 64K");
   // Two flags: CLI11 2.1 makes an optional<bool> false where its flag is not given.
@@ -329,7 +355,8 @@ void add_bench_command(CLI::App& program) {
       "--extras", arguments->extras,
       "On CUDA: a CUDA graph, and 524288 tokens in deterministic mode. Default: where --n is not given");
   CLI::Option* no_extras = command->add_flag("--no-extras", arguments->no_extras, "Leave these out")->excludes(extras);
-  command->add_option("--threads", arguments->threads, "Threads to compute with. Default: torch's choice");
+  command->add_option("--threads", arguments->threads, "Threads to compute with. Default: torch's choice")
+      ->transform(whole_number(1, kMostThreads));
   command->add_option("--json", arguments->json, "Write every figure to this file");
   command->add_option("--html", arguments->html, "Write a page with tables and charts to this file");
   command->add_option("--svg", arguments->svg,
@@ -340,12 +367,13 @@ void add_bench_command(CLI::App& program) {
       ->excludes(extras)
       ->excludes(no_extras);
   std::vector<CLI::Option*> of_layers = command->get_options([](const CLI::Option* option) {
-    return option->get_name() != "--help" && option->get_name() != "--repeats" && option->get_name() != "--json";
+    const std::string name = option->get_name();
+    return name != "--help" && name != "--repeats" && name != "--json" && name != "--html";
   });
   CLI::Option* train = command->add_option(
       "--train", arguments->train.config,
       "Time training by this configuration instead of a layer: tokens per second, memory, parts of a "
-      "step; of the other options --set, --baseline, --repeats and --json apply");
+      "step; of the other options --set, --baseline, --repeats, --json and --html apply");
   for (CLI::Option* option : of_layers) train->excludes(option);
   command->add_option("--set", arguments->train.overrides, "With --train: override a key of the configuration")
       ->type_name("KEY=VALUE")
@@ -354,6 +382,7 @@ void add_bench_command(CLI::App& program) {
   command
       ->add_option("--baseline", arguments->train.baseline,
                    "With --train: tokens per second of another dense run, to compare the schedule with")
+      ->transform(real_number_above(0, 1e15))
       ->needs(train);
   command->callback([arguments] { run_bench(*arguments); });
 }

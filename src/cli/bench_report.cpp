@@ -1,5 +1,7 @@
 #include "cli/bench_report.h"
 
+#include <algorithm>
+
 #include "cli/bench_charts.h"
 #include "cli/number_text.h"
 
@@ -35,6 +37,19 @@ std::vector<std::string> case_row(const LengthResult& length, const LayerResult&
           megabytes(layer.peak_bytes),
           of_dense([](const auto& d) { return megabytes(d.peak_bytes); }),
           of_dense([](const auto& d) { return std::to_string(d.repeats); })};
+}
+
+/// What the longest length says.
+std::string bench_result_text(const BenchReport& report) {
+  const LengthResult& longest = report.lengths.back();
+  const LayerResult& layer = longest.layers.front();
+  const std::string start = "At " + std::to_string(longest.num_tokens) +
+                            " tokens one layer of Lighthouse attention takes " +
+                            report::short_duration(layer.layer.forward_backward_ms) + ", forward and backward";
+  if (!longest.dense) return start + ". Dense attention was not measured.";
+  const double dense = longest.dense->times.forward_backward_ms;
+  return start + ", and dense attention " + report::short_duration(dense) + ": Lighthouse is " +
+         beside_dense_text(dense, layer.layer.forward_backward_ms) + ".";
 }
 
 }  // namespace
@@ -93,17 +108,63 @@ std::string bench_stage_legend_text() {
          "of it in the caches.";
 }
 
+std::string beside_dense_text(double dense_ms, double layer_ms) {
+  const double ratio = dense_ms / layer_ms;
+  if (ratio < 1) return "slower than dense attention, by a factor of " + number("%.2f", 1 / ratio);
+  return number(ratio < 10 ? "%.2f" : "%.1f", ratio) + " times as fast as dense attention";
+}
+
+std::string take_out_constants(report::Table& table, size_t begin, size_t end) {
+  std::string said;
+  if (table.rows.size() < 2) return said;
+  size_t column = begin;
+  for (size_t i = begin; i < end; ++i) {
+    const std::string& value = table.rows.front()[column];
+    if (!std::all_of(table.rows.begin(), table.rows.end(), [&](const auto& row) { return row[column] == value; })) {
+      column += 1;
+      continue;
+    }
+    said += (said.empty() ? "" : ", ") + table.header[column] + " " + value;
+    const auto at = static_cast<std::ptrdiff_t>(column);
+    table.header.erase(table.header.begin() + at);
+    for (auto& row : table.rows) row.erase(row.begin() + at);
+  }
+  return said;
+}
+
 void write_bench_page(const std::filesystem::path& path, const BenchReport& report) {
   report::HtmlPage page("Lighthouse attention beside dense attention");
-  page.paragraph(bench_setting_text(report));
-  page.table(bench_table(report));
-  page.paragraph(bench_legend_text(report));
-  for (const auto& sentence : report.skipped) page.paragraph(sentence);
-  page.heading("Over sequence length");
+  page.lead(bench_result_text(report));
   page.charts(bench_charts(report));
+  for (const auto& sentence : report.skipped) page.paragraph(sentence);
+  report::Table cases = bench_table(report);
+  // A page has room to name every column in full.
+  cases.header = {"N",
+                  "S",
+                  "k",
+                  "L",
+                  "p",
+                  "fwd ms",
+                  "dense fwd ms",
+                  "fwd+bwd ms",
+                  "dense fwd+bwd ms",
+                  "ratio",
+                  "inner ms",
+                  "beside",
+                  "peak MB",
+                  "dense peak MB",
+                  "runs"};
+  const std::string constants = take_out_constants(cases, 1, 5);
+  page.heading("Times and memory");
+  page.table(cases);
+  page.paragraph((constants.empty() ? "" : "In every row: " + constants + ". ") + bench_legend_text(report));
+  report::Table stages = bench_stage_table(report);
+  take_out_constants(stages, 1, 4);
   page.heading("Stages");
-  page.table(bench_stage_table(report));
+  page.table(stages);
   page.paragraph(bench_stage_legend_text());
+  page.heading("How this was measured");
+  page.paragraph(bench_setting_text(report));
   page.write(path);
 }
 

@@ -34,6 +34,13 @@ std::string bench_json(const BenchReport& report);
 /// Throws nlohmann::json::exception or std::invalid_argument where the text is not what bench_json() wrote.
 BenchReport bench_from_json(const std::string& text);
 
+/// "27.3 times as fast as dense attention", or that it is slower.
+std::string beside_dense_text(double dense_ms, double layer_ms);
+
+/// Takes out of a table the columns from `begin` to `end` that are the same in every row, and says what they are: "L 3,
+/// p 4". One row keeps all.
+std::string take_out_constants(report::Table& table, size_t begin, size_t end);
+
 void write_bench_page(const std::filesystem::path& path, const BenchReport& report);
 
 }  // namespace lighthouse::cli

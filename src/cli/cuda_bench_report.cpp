@@ -4,6 +4,7 @@
 
 #include "cli/bench_charts.h"
 #include "cli/number_text.h"
+#include "text/number_text.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -148,13 +149,44 @@ void note(std::vector<std::string>& sentences, const std::string& what, const Pa
   note(sentences, what + ", forward and backward", figures.forward_backward);
 }
 
+/// What the longest length of the first pyramid, rule and layout says that both were measured at.
+std::string cuda_result_text(const CudaBenchReport& report) {
+  const CudaResult* longest = nullptr;
+  for (const auto& r : report.results) {
+    const bool first = r.where.name() == report.results.front().where.name();
+    const bool measured = r.layer.forward_backward.value && r.dense.forward_backward.value;
+    if (first && measured && (longest == nullptr || r.where.num_tokens > longest->where.num_tokens)) longest = &r;
+  }
+  if (longest == nullptr) return "";
+  const double layer = *longest->layer.forward_backward.value;
+  const double dense = *longest->dense.forward_backward.value;
+  return "At " + std::to_string(longest->where.num_tokens) + " tokens one layer of Lighthouse attention takes " +
+         report::short_duration(layer) + ", forward and backward, and dense attention " +
+         report::short_duration(dense) + ": Lighthouse is " + beside_dense_text(dense, layer) + " (" + report.cuda.gpu +
+         ").";
+}
+
+/// Each column with its group's name, which a header for terminals has only once: "fwd: layer", "inner".
+Row spelled_out(Row header) {
+  std::string group;
+  for (auto& name : header) {
+    const size_t colon = name.find(": ");
+    if (colon != std::string::npos) {
+      group = name.substr(0, colon) + " ";
+      name = name.substr(colon + 2);
+    }
+    name = group + name;
+  }
+  return header;
+}
+
 }  // namespace
 
 std::string cuda_setting_text(const CudaBenchReport& report) {
   const auto& p = report.provenance;
   const auto& s = report.setting;
-  return report.cuda.gpu + ", compute capability " + report.cuda.compute_capability +
-         number(", %.1f GB", report.cuda.memory_bytes / 1e9) + "; lighthouse " + p.lighthouse + ", torch " + p.torch +
+  return report.cuda.gpu + ", compute capability " + report.cuda.compute_capability + ", " +
+         text::bytes_text(report.cuda.memory_bytes) + "; lighthouse " + p.lighthouse + ", torch " + p.torch +
          ", cuDNN " + report.cuda.cudnn + ", commit " + p.commit + ", " + p.date + "; " + layer_text(s) + "; " +
          report.command;
 }
@@ -224,15 +256,24 @@ std::string cuda_text(const CudaBenchReport& report) {
 
 void write_cuda_page(const std::filesystem::path& path, const CudaBenchReport& report) {
   report::HtmlPage page("Lighthouse attention beside dense attention, on a GPU");
-  page.paragraph(cuda_setting_text(report));
+  const std::string result = cuda_result_text(report);
+  if (!result.empty()) page.lead(result);
   if (!report.results.empty()) page.charts({cuda_times_chart(report), cuda_ratio_chart(report)});
-  for (const auto& [title, table] : cuda_tables(report)) {
-    page.heading(title);
-    page.table(table);
-  }
-  page.paragraph(cuda_legend_text());
   for (const auto& sentence : cuda_failures(report)) page.paragraph(sentence);
   for (const auto& sentence : report.skipped) page.paragraph(sentence);
+  for (auto [title, table] : cuda_tables(report)) {
+    page.heading(title);
+    std::string constants;
+    const auto layout = std::find(table.header.begin(), table.header.end(), "layout");
+    if (layout != table.header.end())
+      constants = take_out_constants(table, 1, static_cast<size_t>(layout - table.header.begin()) + 1);
+    table.header = spelled_out(table.header);
+    page.table(table);
+    if (!constants.empty()) page.paragraph("In every row: " + constants + ".");
+  }
+  page.heading("How this was measured");
+  page.paragraph(cuda_setting_text(report));
+  page.paragraph(cuda_legend_text());
   page.write(path);
 }
 

@@ -1,15 +1,19 @@
 // The demo: one small model on real text, trained dense throughout and with Lighthouse then dense, on the same tokens.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/demo_page.h"
+#include "cli/number_option.h"
+#include "cli/number_text.h"
 #include "cli/progress.h"
 #include "cli/run_report.h"
 #include "inference/generate.h"
+#include "text/number_text.h"
+#include "text/utf8.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -73,6 +77,7 @@ class Participant {
         folder_(config_, overwrite ? train::FolderUse::kOverwrite : train::FolderUse::kNew),
         progress_(config_, name + " | "),
         observer_(progress_.observer()) {
+    folder_.tell_problems([](const std::string& problem) { std::cerr << problem << "\n"; });
     folder_.begin(std::nullopt);
     const auto show = observer_.on_step;
     observer_.on_step = [this, show](const train::StepRecord& record) {
@@ -92,11 +97,12 @@ class Participant {
     progress_.finish();
     metrics_ = {std::move(result.steps), std::move(result.validations)};
     finished_ = !result.paused;
-    if (finished_) folder_.save_model(trainer_.decoder(), trainer_.data_fingerprint());
+    if (finished_) folder_.save_model(trainer_.decoder(), trainer_.data_record());
     return !finished_;
   }
 
   train::Trainer& trainer() { return trainer_; }
+  ProgressLine& progress() { return progress_; }
   ReportedRun reported() const { return {name_, config_, metrics_}; }
 
  private:
@@ -150,11 +156,12 @@ DemoPlan make_plan(const train::RunConfig& config, const DemoArguments& argument
                          lighthouse_runs * (static_cast<double>(plan.lighthouse_steps) * lighthouse +
                                             static_cast<double>(plan.recovery_steps) * dense + 1.3 * validation);
   const double share = std::min(1.0, 60 * arguments.minutes / seconds);
-  std::fprintf(stderr, "A step takes %.2f s dense, %.2f s with Lighthouse; all runs about %s.\n", dense, lighthouse,
-               clock_text(share * seconds).c_str());
+  std::cerr << number("A step takes %.2f s dense, ", dense)
+            << number("%.2f s with Lighthouse; all runs about ", lighthouse) << text::clock_text(share * seconds)
+            << ".\n";
   if (share < 1) {
-    std::fprintf(stderr, "That is %.0f%% of the full schedule, to keep within %g minutes (--minutes).\n", 100 * share,
-                 arguments.minutes);
+    std::cerr << number("That is %.3g%% of the full schedule, to keep within ", 100 * share)
+              << text::clock_text(60 * arguments.minutes) << " (--minutes).\n";
     plan.lighthouse_steps =
         std::max<int64_t>(2, static_cast<int64_t>(share * static_cast<double>(plan.lighthouse_steps)));
     plan.recovery_steps = std::max<int64_t>(2, static_cast<int64_t>(share * static_cast<double>(plan.recovery_steps)));
@@ -173,11 +180,11 @@ std::string sample_text(train::Trainer& trainer) {
 std::string describe(const train::RunConfig& config, train::Trainer& trainer) {
   const auto lighthouse_stage = config.stages.front();
   return report::short_number(static_cast<double>(trainer.corpus().num_tokens())) + " bytes of text from " +
-         config.data.paths.front() + "; " + std::to_string(config.model.num_hidden_layers) + " layers of width " +
+         config.data.paths.front() + "; " + text::count_of(config.model.num_hidden_layers, "layer") + " of width " +
          std::to_string(config.model.hidden_size) + ", " +
          report::short_number(static_cast<double>(model::num_parameters(*trainer.decoder()))) +
-         " parameters; context " + std::to_string(config.data.context_length) + " bytes; " +
-         std::to_string(config.total_steps()) + " steps, " + std::to_string(lighthouse_stage.steps) +
+         " parameters; context " + text::count_of(config.data.context_length, "byte") + "; " +
+         text::count_of(config.total_steps(), "step") + ", " + std::to_string(lighthouse_stage.steps) +
          " of them Lighthouse (" +
          Geometry(config.data.context_length, config.attention_of(lighthouse_stage)).to_string() + ").";
 }
@@ -200,11 +207,17 @@ void run_demo(const DemoArguments& arguments) {
     participants.push_back(std::make_unique<Participant>(run, name, folder + "/" + subfolder, overwrite));
   };
   add(dense, "dense", "dense");
-  add(lighthouse, "Lighthouse, causal", "lighthouse");
+  add(lighthouse, arguments.full ? "Lighthouse, causal" : "Lighthouse", "lighthouse");
   if (arguments.full) {
     lighthouse.attention.causal_selection = false;
     add(lighthouse, "Lighthouse, paper's rule", "lighthouse-paper");
   }
+  const auto all_left = [&participants] {
+    double seconds = 0;
+    for (const auto& participant : participants) seconds += participant->progress().clock().run_seconds_left();
+    return seconds;
+  };
+  for (auto& participant : participants) participant->progress().show_total(all_left);
   for (bool more = true; more;) {
     more = false;
     for (auto& participant : participants) more |= participant->take_turn();
@@ -213,18 +226,14 @@ void run_demo(const DemoArguments& arguments) {
   for (const auto& participant : participants) runs.push_back(participant->reported());
   train::Trainer& recovered = participants[1]->trainer();
   const std::string setting = describe(runs[1].config, recovered);
-  std::cout << "\n" << setting << "\n\n" << report::to_text(comparison_table(runs)) << std::flush;
-  const std::string sample = sample_text(recovered);
-  report::HtmlPage page("Lighthouse: dense training beside Lighthouse and recovery");
-  page.paragraph(setting);
-  page.paragraph(
-      "Few tokens were trained on: these curves show speed and how the switch goes, not where long training ends.");
-  add_runs(page, runs);
-  page.heading("A few lines from the recovered model, under dense attention");
-  page.preformatted(sample);
-  page.write(std::filesystem::path(folder) / "demo.html");
+  std::cout << "\n";
+  for (const auto& sentence : result_sentences(runs)) std::cout << sentence << "\n";
+  std::cout << "\n" << report::to_text(comparison_table(runs)) << std::flush;
+  const std::string sample = text::visible(sample_text(recovered));
+  const auto page = std::filesystem::path(folder) / "demo.html";
+  write_demo_page(page, runs, setting, sample);
   std::cout << "\nThe recovered model, under dense attention:\n\n"
-            << sample << "\n\nCurves: " << folder << "/demo.html\n";
+            << sample << "\n\nTrained: " << setting << "\nCurves: " << page.string() << "\n";
 }
 
 }  // namespace
@@ -242,8 +251,8 @@ void add_demo_command(CLI::App& program) {
   command->add_flag("--overwrite", arguments->overwrite, "Replace runs in a folder that --output names");
   command->add_flag("--full", arguments->full, "Train with the paper's selection rule too");
   command->add_option("--minutes", arguments->minutes, "Time to keep within, by training for fewer steps if need be")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->transform(real_number_above(0, 1e6))
+      ->capture_default_str();
   command->callback([arguments] { run_demo(*arguments); });
 }
 

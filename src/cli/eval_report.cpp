@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "cli/bench_json.h"
 #include "cli/number_text.h"
@@ -114,6 +113,23 @@ std::string untrained_line(const Evaluation& e) {
   return copy_line("Untrained weights, " + std::to_string(e.untrained->length) + " tokens", *e.untrained);
 }
 
+/// The figures of all that was taken, each beside what says nothing about a model.
+std::string result_sentence(const Evaluation& e) {
+  std::vector<std::string> parts;
+  if (e.loss)
+    parts.push_back("Held-out loss is " + number("%.3f", e.loss->overall.loss.value) + " nats per token (" +
+                    number("%.3f ", bits(e.loss->overall.loss.value)) + unit(e) + ").");
+  if (!e.retrieval.empty())
+    parts.push_back("Retrieval finds " + number("%.0f%%", 100 * analysis::overall(e.retrieval).score()) +
+                    " of the digits, where chance finds 10%.");
+  if (!e.copy.empty())
+    parts.push_back("Copying repeats " + number("%.0f%%", 100 * analysis::overall(e.copy).score()) +
+                    " of the bytes, where chance repeats " + number("%.0f%%", 100 * analysis::kCopyChance) + ".");
+  std::string text;
+  for (const auto& part : parts) text += (text.empty() ? "" : " ") + part;
+  return text;
+}
+
 /// Over the middles of the buckets, on a logarithmic axis.
 report::LineChart loss_chart(const Evaluation& e) {
   report::LineChart chart;
@@ -123,19 +139,21 @@ report::LineChart loss_chart(const Evaluation& e) {
   chart.x_scale = report::Scale::kLog;
   chart.x_format = report::short_length;
   report::Series mean{.name = "mean", .points = {}, .color = 0, .markers = true};
-  // One series there and back, so that the legend has one name.
-  report::Series interval{.name = "95% interval", .points = {}, .color = 1, .dashed = true};
-  std::vector<report::Point> high = {{std::numeric_limits<double>::quiet_NaN(), 0}};
+  // Two lines, one name in the legend.
+  report::Series low{.name = "95% interval", .points = {}, .color = 1, .dashed = true};
+  report::Series high{.name = "", .points = {}, .color = 1, .dashed = true};
   for (const auto& bucket : e.loss->buckets) {
     const double x = std::max(1.0, static_cast<double>(bucket.begin + bucket.end) / 2);
     mean.points.push_back({x, bucket.loss.value});
-    interval.points.push_back({x, bucket.loss.interval.low});
-    high.push_back({x, bucket.loss.interval.high});
+    low.points.push_back({x, bucket.loss.interval.low});
+    high.points.push_back({x, bucket.loss.interval.high});
     chart.x_ticks.push_back(static_cast<double>(bucket.end));
   }
   chart.series = {mean};
-  interval.points.insert(interval.points.end(), high.begin(), high.end());
-  if (e.loss->sequences > 1) chart.series.push_back(std::move(interval));
+  if (e.loss->sequences > 1) {
+    chart.series.push_back(std::move(low));
+    chart.series.push_back(std::move(high));
+  }
   return chart;
 }
 
@@ -196,29 +214,31 @@ void print_evaluation(std::ostream& out, const Evaluation& e) {
 
 void write_evaluation_page(const std::filesystem::path& path, const Evaluation& e) {
   report::HtmlPage page("Evaluation of " + e.run);
-  page.paragraph(describe(e) + " Lighthouse " + e.provenance.lighthouse + ", torch " + e.provenance.torch +
-                 ", commit " + e.provenance.commit + ", " + e.provenance.date + ".");
+  page.lead(result_sentence(e));
   if (e.loss) {
     page.heading("Loss by position");
-    page.paragraph(loss_text(*e.loss));
-    page.chart(loss_chart(e));
+    page.charts({loss_chart(e)});
     page.table(loss_table(e));
+    page.paragraph(loss_text(*e.loss));
   }
   if (!e.retrieval.empty()) {
     page.heading("Retrieval");
-    page.paragraph(retrieval_text());
-    page.html(report::to_html({grid_matrix("Right answers", e.retrieval)}));
     page.paragraph(overall_line(e));
+    page.html(report::to_html({grid_matrix("Right answers", e.retrieval)}));
     page.table(grid_table(e.retrieval));
+    page.paragraph(retrieval_text());
   }
   if (!e.copy.empty()) {
     page.heading("Copying");
-    page.paragraph(copy_text(e));
-    page.html(report::to_html({grid_matrix("Bytes copied", e.copy)}));
     page.paragraph(copy_line("Overall", analysis::overall(e.copy)));
     if (e.untrained) page.paragraph(untrained_line(e));
+    page.html(report::to_html({grid_matrix("Bytes copied", e.copy)}));
     page.table(grid_table(e.copy));
+    page.paragraph(copy_text(e));
   }
+  page.heading("How this was taken");
+  page.paragraph(describe(e) + " Lighthouse " + e.provenance.lighthouse + ", torch " + e.provenance.torch +
+                 ", commit " + e.provenance.commit + ", " + e.provenance.date + ".");
   page.write(path);
 }
 

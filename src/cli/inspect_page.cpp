@@ -4,11 +4,13 @@
 
 #include "analysis/selection_overlap.h"
 #include "cli/inspect_report.h"
+#include "cli/number_text.h"
 #include "report/heat_color.h"
 #include "report/heat_matrix.h"
 #include "report/heat_strip.h"
 #include "report/line_chart.h"
 #include "report/shaded_text.h"
+#include "text/number_text.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -19,6 +21,7 @@ constexpr size_t kTextLimit = 20'000;  // bytes shown: shades cost about three b
 report::HeatStrips strips_of(const Inspection& inspection) {
   const auto& map = inspection.map;
   report::HeatStrips strips;
+  strips.title = "Where detail stays";
   strips.x_label = "byte of " + inspection.text_name;
   strips.x_begin = static_cast<double>(inspection.offset);
   strips.x_end = strips.x_begin + static_cast<double>(inspection.text.size());
@@ -104,6 +107,27 @@ report::Table all_heads(const analysis::SelectionMap& map) {
   return all;
 }
 
+/// How much is kept, and whether heads agree on what.
+std::string result_text(const analysis::SelectionMap& map) {
+  const auto& geometry = map.geometry;
+  const auto& first = map.layers.front().heads.front();
+  const double kept = analysis::level_shares(first, geometry.num_levels()).front();
+  std::string text = "Each head keeps " + number("%.1f%%", 100 * kept) + " of " +
+                     text::count_of(geometry.num_tokens(), "byte") + " at full detail; attention sees " +
+                     text::count_of(geometry.retained_length(), "row") + " in all.";
+  double sum = 0;
+  double count = 0;
+  for (const auto& layer : map.layers) {
+    if (layer.heads.size() < 2) continue;
+    sum += analysis::overlap_of_heads(layer).mean;
+    count += 1;
+  }
+  const double expected = analysis::expected_jaccard(map);
+  if (count == 0 || !(expected > 0)) return text;
+  return text + " Two heads of a layer keep " + number("%.1f", sum / count / expected) +
+         " times as much in common as random choices would.";
+}
+
 void add_text(report::HtmlPage& page, const Inspection& inspection) {
   size_t heads = 0;
   for (const auto& layer : inspection.map.layers) heads += layer.heads.size();
@@ -127,22 +151,26 @@ void add_text(report::HtmlPage& page, const Inspection& inspection) {
 void write_inspection_page(const std::filesystem::path& path, const Inspection& inspection) {
   const auto& map = inspection.map;
   report::HtmlPage page("What Lighthouse keeps of " + inspection.text_name);
-  page.paragraph(describe(inspection));
-  page.heading("Where detail stays");
+  page.lead(result_text(map));
+  page.html(report::heat_legend(level_keys(map.geometry)));
+  page.html(report::to_figure(strips_of(inspection)));
   page.paragraph(
       "The finest level at which each byte is retained, by layer and key/value head. Where the text is longer than the "
       "picture is wide, a column has the mean shade of its bytes.");
-  page.html(report::heat_legend(level_keys(map.geometry)));
-  page.html(report::to_svg(strips_of(inspection)));
-  page.paragraph("These follow from the sizes alone, and are the same for every head:");
-  page.table(level_table(map));
-  add_overlap(page, map);
-  page.heading("Kept at full detail by most heads");
+  const std::string shared = "Kept at full detail by most heads";
+  page.heading(shared);
   page.paragraph("Shaded, with what stands around it. What every head must keep is left out.");
-  page.html(report::to_html(kPassageFigures, shared_passages(inspection, map.layers, kShownSpans, /*utf8=*/true)));
+  page.html(
+      report::to_html(shared, kPassageFigures, shared_passages(inspection, map.layers, kShownSpans, /*utf8=*/true)));
+  add_overlap(page, map);
   page.heading("Heads");
   page.table(all_heads(map));
   add_text(page, inspection);
+  page.heading("Levels");
+  page.paragraph("These follow from the sizes alone, and are the same for every head:");
+  page.table(level_table(map));
+  page.heading("What was inspected");
+  page.paragraph(describe(inspection));
   page.write(path);
 }
 

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -7,6 +8,7 @@
 
 #include "cli/commands.h"
 #include "cli/run_report.h"
+#include "report/shaded_text.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -47,17 +49,29 @@ ReportedRun read_run(const std::string& folder, const std::string& name) {
   return run;
 }
 
+/// A few names, and how many more.
+std::string title_of(const std::vector<std::string>& names) {
+  constexpr size_t kNamed = 3;
+  std::string title = names.size() > 1 ? "Training runs: " : "Training run: ";
+  for (size_t i = 0; i < std::min(names.size(), kNamed); ++i) title += (i == 0 ? "" : ", ") + names[i];
+  return names.size() > kNamed ? title + " and " + std::to_string(names.size() - kNamed) + " more" : title;
+}
+
 void write_report(const ReportArguments& arguments) {
-  const std::set<std::string> different(arguments.runs.begin(), arguments.runs.end());
-  if (different.size() != arguments.runs.size()) throw std::runtime_error("a run is named twice");
+  std::set<fs::path> different;
+  for (const auto& folder : arguments.runs) {
+    // "runs/a" and "runs/a/" are one folder.
+    if (!different.insert(fs::weakly_canonical(fs::path(folder) / ".")).second)
+      throw std::runtime_error("a run is named twice: " + folder);
+  }
   const auto names = names_of(arguments.runs);
   std::vector<ReportedRun> runs;
-  for (size_t i = 0; i < names.size(); ++i) runs.push_back(read_run(arguments.runs[i], names[i]));
+  for (size_t i = 0; i < names.size(); ++i)
+    runs.push_back(read_run(arguments.runs[i], report::escape_bytes(names[i], /*utf8=*/true)));
 
-  std::string title = "Training run";
-  if (names.size() > 1) title += "s";
-  for (size_t i = 0; i < names.size(); ++i) title += (i == 0 ? ": " : ", ") + names[i];
-  report::HtmlPage page(title);
+  std::vector<std::string> shown;
+  for (const auto& run : runs) shown.push_back(run.name);
+  report::HtmlPage page(title_of(shown));
   add_runs(page, runs);
   page.heading(runs.size() > 1 ? "Configurations" : "Configuration");
   for (const auto& run : runs) {
@@ -68,7 +82,8 @@ void write_report(const ReportArguments& arguments) {
                         : runs.size() == 1      ? fs::path(arguments.runs.front()) / "report.html"
                                                 : fs::path("report.html");
   page.write(path);
-  std::cout << report::to_text(stage_table(runs)) << "\n";
+  for (const auto& sentence : result_sentences(runs)) std::cout << sentence << "\n";
+  std::cout << "\n" << report::to_text(stage_table(runs)) << "\n";
   for (const auto& note : skipped_notes(runs)) std::cout << note << "\n";
   if (runs.size() > 1) std::cout << report::to_text(comparison_table(runs)) << "\n";
   std::cout << "Curves: " << path.string() << "\n";
@@ -81,10 +96,12 @@ void add_report_command(CLI::App& program) {
   CLI::App* command = program.add_subcommand(
       "report",
       "Show training runs, one or several over each other: tables here, curves on a page.\n\n"
-      "The page has no script and needs no network: loss over tokens and over time with the switch between stages,\n"
-      "speed, share of the sequence that attention sees, learning rate, tables and configurations. Runs that still "
-      "train\n"
-      "can be shown too.");
+      "The page has no script and needs no network: the result in a sentence, loss over time and over tokens with the "
+      "switch\n"
+      "between stages, speed, share of the sequence that attention sees, learning rate, tables and configurations. "
+      "Runs "
+      "that\n"
+      "still train can be shown too.");
   command->footer(
       "Examples:\n"
       "  lighthouse report runs/example-cpu\n"

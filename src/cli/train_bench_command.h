@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "cli/train_bench_json.h"
 
 namespace lighthouse::cli {
 
@@ -15,11 +16,12 @@ struct TrainBenchArguments {
   int64_t repeats = 5;
   std::optional<double> baseline;  ///< Tokens per second of another dense run, to compare with.
   std::string json;
+  std::string html;
 };
 
 void run_train_bench(const TrainBenchArguments& arguments);
 
-/// Prints the tables of what --json wrote. Throws nlohmann's exceptions where it is something else.
-void show_train_bench(const nlohmann::ordered_json& json);
+/// Prints the tables of what --json wrote, and writes the page where `html` names one.
+void show_train_bench(const RecordedTrainBench& recorded, const std::string& html);
 
 }  // namespace lighthouse::cli

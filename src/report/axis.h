@@ -8,7 +8,7 @@
 
 namespace lighthouse::report {
 
-/// The picture in pixels, and the margins around the frame that lines are drawn in.
+/// A picture, and the margins around the frame that lines are drawn in.
 struct Frame {
   double width = 760;
   double height = 400;
@@ -47,8 +47,28 @@ bool drawable(const LineChart& chart, const Point& point);
 Axis make_x_axis(const LineChart& chart, const Frame& frame);
 Axis make_y_axis(const LineChart& chart, const Frame& frame);
 
-/// A colour of the palette, as CSS.
-const char* palette(int color);
+/// Whether the value lies inside the axis's ends.
+bool within(const Axis& axis, double value);
+
+struct Tick {
+  double value = 0;
+  std::string label;
+};
+
+/// Labels that differ where the values do.
+std::vector<Tick> ticks_of(const std::vector<double>& values, NumberFormat format);
+
+/// The ticks without those that would run into the one before.
+std::vector<Tick> spaced(const std::vector<Tick>& ticks, const Axis& axis, double pixels_per_unit);
+
+/// Colours of the palette. Series beyond them take one again, with dashes.
+constexpr int kColors = 6;
+
+/// The class of what is drawn in a series' colour: "c0". chart_style() says what it looks like.
+std::string series_class(int color);
+
+/// A stroke-dasharray attribute, or nothing.
+std::string dashes(const Series& series);
 
 /// One number by a printf pattern.
 std::string format(const char* pattern, double value);

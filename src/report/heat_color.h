@@ -1,5 +1,5 @@
-// One scale of colours from pale to dark: of a single hue, so that it orders itself for colour-blind readers and in
-// print without colour.
+// One scale of colours from pale to dark (on a dark page from dark to bright): of a single hue, so that it orders
+// itself for colour-blind readers and in print without colour.
 #pragma once
 
 #include <string>
@@ -13,11 +13,11 @@ constexpr int kHeatSteps = 24;
 /// The step, 0 to kHeatSteps, of a value from 0 to 1; values outside are clipped, NaN is 0.
 int heat_step(double value);
 
-/// "#rrggbb" of a value from 0 (pale) to 1 (dark).
-std::string heat_color(double value);
+/// The class of elements in a step's colour: "v12". heat_style() says what it looks like.
+std::string heat_class(int step);
 
-/// The colour that text on it is readable in.
-std::string heat_text_color(double value);
+/// CSS of the classes: the colour as fill and as background, with text that is readable on it.
+std::string heat_style();
 
 struct HeatKey {
   double value = 0;

@@ -1,11 +1,10 @@
 #include "report/heat_matrix.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <sstream>
 
+#include "report/axis.h"
 #include "report/heat_color.h"
 #include "report/html_page.h"
 
@@ -14,55 +13,62 @@ namespace {
 
 constexpr size_t kNumbersUpTo = 16;  // larger matrices are shades alone
 
-std::string number(double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.2f", value);
-  return text.data();
+std::string cell(double value) {
+  if (std::isnan(value)) return "<td></td>";
+  return "<td class='" + heat_class(heat_step(value)) + "'>" + format("%.2f", value) + "</td>";
 }
 
-void draw_cell(std::ostringstream& svg, double value, int x, int y, int size, bool numbers) {
-  const bool empty = std::isnan(value);
-  svg << "<rect x='" << x << "' y='" << y << "' width='" << size - 1 << "' height='" << size - 1 << "' fill='"
-      << (empty ? "#f5f5f3" : heat_color(value)) << "'/>";
-  if (empty || !numbers) return;
-  svg << "<text font-size='12' text-anchor='middle' x='" << x + size / 2 << "' y='" << y + size / 2 + 4 << "' fill='"
-      << heat_text_color(value) << "'>" << number(value) << "</text>";
+std::string table_of(const HeatMatrix& matrix, const std::vector<std::string>& columns) {
+  std::string html = "<table class='heat'><thead><tr><td></td>";
+  for (const auto& column : columns) html += "<th scope='col'>" + escape_html(column) + "</th>";
+  html += "</tr></thead><tbody>\n";
+  for (size_t i = 0; i < matrix.labels.size(); ++i) {
+    html += "<tr><th scope='row'>" + escape_html(matrix.labels[i]) + "</th>";
+    for (const double value : matrix.values[i]) html += cell(value);
+    html += "</tr>\n";
+  }
+  return html + "</tbody></table>";
 }
 
-std::string to_figure(const HeatMatrix& matrix) {
-  const auto& rows = matrix.labels;
-  const auto& columns = matrix.columns.empty() ? rows : matrix.columns;
-  const size_t count = std::max(rows.size(), columns.size());
-  const bool numbers = count <= kNumbersUpTo;
-  const int size = numbers ? 40 : 12;
-  const int margin = matrix.columns.empty() ? 28 : 52;
-  const auto extent = [&](size_t cells) { return margin + size * static_cast<int>(cells); };
-  const auto labelled = [&](size_t i) { return numbers || i % 4 == 0; };
+std::string picture_of(const HeatMatrix& matrix, const std::vector<std::string>& columns) {
+  constexpr int kSize = 12;
+  constexpr int kMargin = 36;
+  constexpr size_t kLabelEvery = 4;
+  const auto extent = [&](size_t cells) { return kMargin + kSize * static_cast<int>(cells); };
   std::ostringstream svg;
-  svg << "<figure><h3>" << escape_html(matrix.title) << "</h3><svg role='img' aria-label='" << escape_html(matrix.title)
-      << "' width='" << extent(columns.size()) << "' height='" << extent(rows.size()) << "'>\n";
-  for (size_t j = 0; j < columns.size(); ++j) {
-    if (!labelled(j)) continue;
-    svg << "<text class='tick' text-anchor='middle' x='" << extent(j) + size / 2 << "' y='" << margin - 7 << "'>"
+  svg << "<svg role='img' aria-label='" << escape_html(matrix.title + ", as shades") << "' width='"
+      << extent(columns.size()) << "' height='" << extent(matrix.labels.size()) << "'>\n";
+  for (size_t j = 0; j < columns.size(); j += kLabelEvery)
+    svg << "<text class='tick' text-anchor='middle' x='" << extent(j) + kSize / 2 << "' y='" << kMargin - 7 << "'>"
         << escape_html(columns[j]) << "</text>\n";
-  }
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (labelled(i)) {
-      svg << "<text class='tick' text-anchor='end' x='" << margin - 6 << "' y='" << extent(i) + size / 2 + 4 << "'>"
-          << escape_html(rows[i]) << "</text>\n";
+  for (size_t i = 0; i < matrix.labels.size(); ++i) {
+    if (i % kLabelEvery == 0)
+      svg << "<text class='tick' text-anchor='end' x='" << kMargin - 6 << "' y='" << extent(i) + kSize / 2 + 4 << "'>"
+          << escape_html(matrix.labels[i]) << "</text>\n";
+    for (size_t j = 0; j < matrix.values[i].size(); ++j) {
+      const double value = matrix.values[i][j];
+      if (std::isnan(value)) continue;
+      svg << "<rect class='" << heat_class(heat_step(value)) << "' x='" << extent(j) << "' y='" << extent(i)
+          << "' width='" << kSize - 1 << "' height='" << kSize - 1 << "'/>";
     }
-    for (size_t j = 0; j < columns.size(); ++j)
-      draw_cell(svg, matrix.values[i][j], extent(j), extent(i), size, numbers);
   }
-  svg << "</svg><figcaption>" << escape_html(matrix.note) << "</figcaption></figure>\n";
+  svg << "</svg>";
   return svg.str();
+}
+
+std::string matrix_figure(const HeatMatrix& matrix) {
+  const auto& columns = matrix.columns.empty() ? matrix.labels : matrix.columns;
+  const bool numbers = std::max(matrix.labels.size(), columns.size()) <= kNumbersUpTo;
+  const std::string note = matrix.note.empty() ? "" : "<p>" + escape_html(matrix.note) + "</p>";
+  return "<figure><figcaption><b>" + escape_html(matrix.title) + "</b>" + note + "</figcaption>" +
+         scrolling(numbers ? table_of(matrix, columns) : picture_of(matrix, columns), matrix.title) + "</figure>\n";
 }
 
 }  // namespace
 
 std::string to_html(const std::vector<HeatMatrix>& matrices) {
   std::string html = "<div class='matrices'>\n";
-  for (const auto& matrix : matrices) html += to_figure(matrix);
+  for (const auto& matrix : matrices) html += matrix_figure(matrix);
   return html + "</div>\n";
 }
 

@@ -8,7 +8,7 @@ namespace lighthouse::report {
 
 struct HeatMatrix {
   std::string title;
-  std::string note;                         ///< A line below.
+  std::string note;                         ///< A line under the title.
   std::vector<std::string> labels;          ///< Of rows, and of columns where those have none of their own.
   std::vector<std::vector<double>> values;  ///< From 0 (pale) to 1 (dark); NaN leaves a cell empty.
   std::vector<std::string> columns = {};    ///< Labels of columns.

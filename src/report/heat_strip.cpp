@@ -5,6 +5,7 @@
 #include <map>
 #include <sstream>
 
+#include "report/axis.h"
 #include "report/heat_color.h"
 #include "report/html_page.h"
 #include "report/line_chart.h"
@@ -12,13 +13,12 @@
 namespace lighthouse::report {
 namespace {
 
-constexpr int kWidth = 1080;
-constexpr int kLeft = 140;
-constexpr int kRight = 12;
-constexpr int kTop = 4;
-constexpr int kGroupGap = 9;
-constexpr int kAxis = 46;  // under the rows
-constexpr size_t kColumns = kWidth - kLeft - kRight;
+// As in charts, places across are percentages of the width that there is, and heights are pixels.
+constexpr size_t kMostColumns = 900;
+constexpr int kGroupName = 20;  // the line that a group's name takes
+constexpr int kGroupGap = 8;
+constexpr int kTickHeight = 26;  // under the rows
+constexpr int kLeftMargin = 64;
 
 /// Heights of the rows: pictures of many are drawn closer.
 struct Rows {
@@ -35,44 +35,44 @@ Rows rows_of(const HeatStrips& strips) {
 }
 
 /// One path per colour, of all runs of cells with it; the palest is the background.
-std::string cells(const std::vector<double>& values, int height) {
+std::string cells(const std::vector<double>& values) {
   std::map<int, std::ostringstream> paths;
   for (size_t begin = 0; begin < values.size();) {
     const int step = heat_step(values[begin]);
     size_t end = begin + 1;
     while (end < values.size() && heat_step(values[end]) == step) ++end;
-    if (step > 0) paths[step] << "M" << begin << " 0h" << end - begin << "v" << height << "h-" << end - begin << "z";
+    if (step > 0) paths[step] << "M" << begin << " 0h" << end - begin << "v1h-" << end - begin << "z";
     begin = end;
   }
   std::ostringstream svg;
-  svg << "<rect width='" << values.size() << "' height='" << height << "' fill='" << heat_color(0) << "'/>";
-  for (const auto& [step, path] : paths)
-    svg << "<path fill='" << heat_color(static_cast<double>(step) / kHeatSteps) << "' d='" << path.str() << "'/>";
+  svg << "<rect class='" << heat_class(0) << "' width='" << values.size() << "' height='1'/>";
+  for (const auto& [step, path] : paths) svg << "<path class='" << heat_class(step) << "' d='" << path.str() << "'/>";
   return svg.str();
 }
 
 void draw_row(std::ostringstream& svg, const HeatRow& row, const Rows& rows, int y) {
   if (rows.labels)
-    svg << "<text class='tick' text-anchor='end' x='" << kLeft - 8 << "' y='" << y + rows.height / 2 + 4 << "'>"
+    svg << "<text class='tick' text-anchor='end' x='-8' y='" << y + rows.height / 2 + 4 << "'>"
         << escape_html(row.label) << "</text>";
-  const auto values = bin_means(row.values, kColumns);
+  const auto values = bin_means(row.values, kMostColumns);
   if (values.empty()) return;
-  svg << "<g transform='translate(" << kLeft << " " << y << ") scale("
-      << static_cast<double>(kColumns) / static_cast<double>(values.size()) << " 1)'>" << cells(values, rows.height)
-      << "</g>\n";
+  svg << "<svg aria-hidden='true' y='" << y << "' width='100%' height='" << rows.height << "' viewBox='0 0 "
+      << values.size() << " 1' preserveAspectRatio='none'>" << cells(values) << "</svg>\n";
 }
 
-void draw_axis(std::ostringstream& svg, const HeatStrips& strips, int y) {
-  const double range = std::max(strips.x_end - strips.x_begin, 1.0);
-  svg << "<line class='axis' x1='" << kLeft << "' x2='" << kWidth - kRight << "' y1='" << y << "' y2='" << y << "'/>";
-  for (const double tick : nice_ticks(strips.x_begin, strips.x_end, 8)) {
-    const double at = kLeft + static_cast<double>(kColumns) * (tick - strips.x_begin) / range;
-    svg << "<line class='axis' x1='" << at << "' x2='" << at << "' y1='" << y << "' y2='" << y + 5
-        << "'/><text class='tick' text-anchor='middle' x='" << at << "' y='" << y + 18 << "'>" << short_number(tick)
-        << "</text>\n";
+void draw_strip_axis(std::ostringstream& svg, const HeatStrips& strips, int y) {
+  const Axis axis(Scale::kLinear, strips.x_begin, std::max(strips.x_end, strips.x_begin + 1), 0, 100);
+  const auto all = ticks_of(axis.ticks(8), short_number);
+  const auto narrow = spaced(all, axis, 2.6);
+  svg << "<line class='axis' x2='100%' y1='" << y << "' y2='" << y << "'/>";
+  for (const auto& tick : spaced(all, axis, 4)) {
+    const std::string at = format("%.2f%%", axis.pixel(tick.value));
+    const auto is_this = [&](const Tick& other) { return other.value == tick.value; };
+    svg << "<g" << (std::none_of(narrow.begin(), narrow.end(), is_this) ? " class='wide-only'" : "")
+        << "><line class='axis' x1='" << at << "' x2='" << at << "' y1='" << y << "' y2='" << y + 5
+        << "'/><text class='tick' text-anchor='middle' x='" << at << "' y='" << y + 20 << "'>"
+        << escape_html(tick.label) << "</text></g>\n";
   }
-  svg << "<text class='label' text-anchor='middle' x='" << kLeft + static_cast<int>(kColumns) / 2 << "' y='" << y + 36
-      << "'>" << escape_html(strips.x_label) << "</text>\n";
 }
 
 }  // namespace
@@ -103,27 +103,27 @@ std::string to_text_strip(const std::vector<double>& values, size_t columns, boo
   return text;
 }
 
-std::string to_svg(const HeatStrips& strips) {
+std::string to_figure(const HeatStrips& strips) {
   const Rows rows = rows_of(strips);
   std::ostringstream body;
-  int y = kTop;
+  int y = 0;
   for (const auto& group : strips.groups) {
-    body << "<text class='label' font-weight='600' x='0' y='" << y + rows.height / 2 + 4 << "'>"
+    body << "<text class='note' x='" << -kLeftMargin << "' y='" << y + kGroupName - 6 << "'>"
          << escape_html(group.label) << "</text>\n";
-    const int group_top = y;
+    y += kGroupName;
     for (const auto& row : group.rows) {
       draw_row(body, row, rows, y);
       y += rows.height + rows.gap;
     }
-    y = std::max(y, group_top + 16) + kGroupGap;  // the name needs its line
+    y += kGroupGap;
   }
-  draw_axis(body, strips, y);
-  std::ostringstream svg;
-  svg << "<figure>" << (strips.title.empty() ? "" : "<h3>" + escape_html(strips.title) + "</h3>")
-      << "<svg class='chart' shape-rendering='crispEdges' role='img' aria-label='" << escape_html(strips.title)
-      << "' viewBox='0 0 " << kWidth << " " << y + kAxis << "'>\n"
-      << body.str() << "</svg></figure>\n";
-  return svg.str();
+  draw_strip_axis(body, strips, y);
+  std::ostringstream html;
+  html << "<figure><figcaption><b>" << escape_html(strips.title) << "</b></figcaption>\n<svg class='plot' role='img' "
+       << "aria-label='" << escape_html(strips.title + ", over " + strips.x_label) << "' height='" << y + kTickHeight
+       << "' style='--left:" << kLeftMargin << "px;margin-bottom:0'>\n"
+       << body.str() << "</svg>\n<p class='quiet x-label'>" << escape_html(strips.x_label) << "</p></figure>\n";
+  return html.str();
 }
 
 }  // namespace lighthouse::report

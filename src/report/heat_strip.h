@@ -19,15 +19,15 @@ struct HeatGroup {
 
 /// All rows share the axis and have equally many values.
 struct HeatStrips {
-  std::string title;
+  std::string title;  ///< Never empty: the picture is called by it.
   std::string x_label;
   double x_begin = 0;  ///< Of the axis: where the first value starts,
   double x_end = 1;    ///< and where the last one ends.
   std::vector<HeatGroup> groups;
 };
 
-/// The strips as one <figure> that scales with its container.
-std::string to_svg(const HeatStrips& strips);
+/// The strips as one <figure> that is as wide as its container.
+std::string to_figure(const HeatStrips& strips);
 
 /// One row of `columns` characters, at most one per value: taller blocks (or denser ASCII characters) for larger means.
 std::string to_text_strip(const std::vector<double>& values, size_t columns, bool utf8);

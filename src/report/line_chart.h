@@ -13,7 +13,7 @@ struct Point {
 };
 
 struct Series {
-  std::string name;
+  std::string name;           ///< Empty: not in the legend.
   std::vector<Point> points;  ///< In the order to draw; non-finite points break the line.
   int color = 0;              ///< Index into a fixed palette that stays apart for colour-blind readers.
   bool dashed = false;
@@ -27,7 +27,7 @@ struct VerticalMark {
   int color = 0;
 };
 
-/// A few words that end left of a point.
+/// A few words beside a point, on the side with more room.
 struct Note {
   Point at;
   std::string text;
@@ -56,15 +56,16 @@ struct LineChart {
   Scale x_scale = Scale::kLinear;
   Scale y_scale = Scale::kLinear;
   std::optional<double> y_min;  ///< Default: fitted to the data.
-  std::optional<double> y_max;  ///< Points above are cut off at the frame.
+  std::optional<double> y_max;  ///< Points beyond either are cut off at the frame.
   std::vector<Note> notes = {};
   std::vector<double> x_ticks = {};  ///< Default: round numbers.
   NumberFormat x_format = short_number;
   NumberFormat y_format = short_number;
 };
 
-/// The chart for a page, a <figure> that scales with its container; the page has chart_style().
-std::string to_svg(const LineChart& chart);
+/// The chart for a page, a <figure> that is as wide as its container, with text of one size; the page has
+/// chart_style(). It says which points it leaves out.
+std::string to_figure(const LineChart& chart);
 
 /// The chart as an SVG file of its own: styles inside, each line named at its end.
 std::string to_standalone_svg(const LineChart& chart);

@@ -4,17 +4,20 @@
 
 namespace lighthouse::report {
 
-std::string to_html(const std::vector<std::string>& header, const std::vector<Passage>& passages) {
-  std::string html = "<div class='wide'><table class='passages'><thead><tr><th>text</th>";
-  for (const auto& name : header) html += "<th>" + escape_html(name) + "</th>";
-  html += "</tr></thead><tbody>\n";
+std::string to_html(const std::string& name, const std::vector<std::string>& header,
+                    const std::vector<Passage>& passages) {
+  std::string html = "<table class='text'><thead><tr>";
+  for (const auto& figure : header) html += "<th scope='col'>" + escape_html(figure) + "</th>";
+  html += "<th scope='col'>text</th></tr></thead><tbody>\n";
   for (const auto& passage : passages) {
-    html += "<tr><td><code>" + escape_html(passage.before) + "<mark>" + escape_html(passage.inside) + "</mark>" +
-            escape_html(passage.after) + "</code></td>";
-    for (const auto& figure : passage.figures) html += "<td>" + escape_html(figure) + "</td>";
-    html += "</tr>\n";
+    html += "<tr>";
+    for (size_t i = 0; i < passage.figures.size(); ++i)
+      html += (i == 0 ? "<th scope='row'>" : "<td class='figure'>") + escape_html(passage.figures[i]) +
+              (i == 0 ? "</th>" : "</td>");
+    html += "<td><code>" + escape_html(passage.before) + "<mark>" + escape_html(passage.inside) + "</mark>" +
+            escape_html(passage.after) + "</code></td></tr>\n";
   }
-  return html + "</tbody></table></div>\n";
+  return scrolling(html + "</tbody></table>", name);
 }
 
 }  // namespace lighthouse::report

@@ -13,7 +13,9 @@ struct Passage {
   std::vector<std::string> figures;
 };
 
-/// A table as an HTML fragment: the text in the first column, then the figures under `header`.
-std::string to_html(const std::vector<std::string>& header, const std::vector<Passage>& passages);
+/// A table as an HTML fragment: the figures under `header`, the first of them the row's name, then the text. `name` is
+/// the table's for screen readers.
+std::string to_html(const std::string& name, const std::vector<std::string>& header,
+                    const std::vector<Passage>& passages);
 
 }  // namespace lighthouse::report

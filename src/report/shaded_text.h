@@ -7,7 +7,7 @@
 namespace lighthouse::report {
 
 /// `values` has one per byte, from 0 (no shade) to 1; a character of several bytes takes its largest. Line breaks and
-/// spaces are kept, other control characters become "·". An HTML fragment, one element per run of equal shades.
+/// spaces are kept, what text::visible() escapes is escaped. An HTML fragment, one element per run of equal shades.
 std::string to_shaded_html(const std::string& text, const std::vector<double>& values);
 
 /// Bytes for one line of a terminal or a table: printable characters as they are (those beyond ASCII only with `utf8`),

@@ -131,6 +131,38 @@ TEST(SelectionMap, PlantedScoresKeepTheirSpan) {
   EXPECT_GE(shared[0].tokens.end, 44);
 }
 
+TEST(SelectionMap, TheStartAndTheTailAreAlwaysKept) {
+  const auto kept = [](int64_t tokens, const SelectionOptions& options) {
+    std::vector<int64_t> found;
+    const auto always = analysis::always_kept(Geometry(tokens, options), options);
+    for (size_t i = 0; i < always.size(); ++i) {
+      if (always[i]) found.push_back(static_cast<int64_t>(i));
+    }
+    return found;
+  };
+  SelectionOptions options = small_options();  // windows of 4 tokens, in pairs of 2
+  EXPECT_EQ(kept(259, options), (std::vector<int64_t>{0, 1, 256, 257, 258}));
+  EXPECT_EQ(kept(3, options), (std::vector<int64_t>{0, 1, 2})) << "no window at all: a tail";
+  options.cover_prefix = false;
+  EXPECT_EQ(kept(259, options), (std::vector<int64_t>{256, 257, 258}));
+  options.num_levels = 1;
+  EXPECT_EQ(kept(3, options), (std::vector<int64_t>{0, 1, 2}));
+}
+
+TEST(SelectionMap, FinenessIsOneAtTokensAndZeroAtTheCoarsest) {
+  analysis::HeadSelection head;
+  head.finest_level = {0, 1, 2, 3, 0};
+  EXPECT_EQ(analysis::fineness(head, 5), (std::vector<double>{1, 0.75, 0.5, 0.25, 1}));
+  EXPECT_EQ(analysis::level_shares(head, 4), (std::vector<double>{0.4, 0.2, 0.2, 0.2}));
+  head.finest_level = {0, 0};
+  EXPECT_EQ(analysis::fineness(head, 1), (std::vector<double>{1, 1}));
+  head.finest_level = {0, 1, 0, 0};
+  const auto spans = analysis::detail_spans(head);
+  ASSERT_EQ(spans.size(), 2U);
+  EXPECT_EQ(spans[0], (TokenRange{0, 1}));
+  EXPECT_EQ(spans[1], (TokenRange{2, 4}));
+}
+
 TEST(SelectionMap, SharedSpansWidenToNeighbours) {
   //                                  0  1  2  3  4  5  6  7  8  9 10 11
   const std::vector<int64_t> heads = {6, 6, 2, 3, 5, 5, 4, 1, 0, 5, 0, 1};
@@ -232,15 +264,16 @@ TEST(Report, StripsOfText) {
 
 TEST(Report, ShadedTextKeepsLinesAndCharacters) {
   EXPECT_EQ(report::to_shaded_html("\na<é\x01", {0, 0, 1, 0, 0.5, 0}),
-            "<pre class='shaded'>\n\na<span style='background:#072a5e;color:#fff'>&lt;</span>"
-            "<span style='background:#62a0ce'>é</span>·</pre>\n");
+            "<pre class='shaded'>\n\na<span class='v24'>&lt;</span><span class='v12'>é</span>\\x01</pre>\n");
   EXPECT_EQ(report::escape_bytes("a\n\t\\é\xC2\x85\xFF", true), "a\\n\\t\\\\é\\xc2\\x85\\xff");
   EXPECT_EQ(report::escape_bytes("é", false), "\\xc3\\xa9");
 }
 
 TEST(Report, PassagesAreEscaped) {
-  const std::string html = report::to_html({"n"}, {{"<a", "b&", "c>", {"<1"}}});
-  EXPECT_NE(html.find("&lt;a<mark>b&amp;</mark>c&gt;</code></td><td>&lt;1</td>"), std::string::npos) << html;
+  const std::string html = report::to_html("'", {"n"}, {{"<a", "b&", "c>", {"<1"}}});
+  EXPECT_NE(html.find("<th scope='row'>&lt;1</th><td><code>&lt;a<mark>b&amp;</mark>c&gt;</code></td>"),
+            std::string::npos)
+      << html;
 }
 
 TEST(Report, StripsAndMatricesDrawWhatIsFinite) {
