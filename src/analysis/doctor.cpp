@@ -5,7 +5,6 @@
 #include <torch/version.h>
 
 #include <chrono>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -14,6 +13,7 @@
 #include "analysis/machine.h"
 #include "kernels/cpu/kernels.h"
 #include "lighthouse/attention.h"
+#include "text/number_text.h"
 #include "train/environment.h"
 #include "train/memory_estimate.h"
 
@@ -21,12 +21,6 @@ namespace lighthouse::analysis {
 namespace {
 
 using Findings = std::vector<Finding>;
-
-std::string number(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof(text), pattern, value);
-  return text;
-}
 
 std::string variable(const char* name) {
   const char* value = std::getenv(name);
@@ -66,7 +60,7 @@ void examine_processors(Findings& findings) {
   const int64_t processors = usable_processors();
   const int threads = at::get_num_threads();
   findings.push_back({"processor", cpu_model(), Verdict::kFine, ""});
-  Finding finding{"threads", std::to_string(threads) + " of " + std::to_string(processors) + " usable processors",
+  Finding finding{"threads", std::to_string(threads) + " of " + text::count_of(processors, "usable processor"),
                   Verdict::kFine, ""};
   const std::string omp = variable("OMP_NUM_THREADS");
   if (!omp.empty()) finding.found += " (OMP_NUM_THREADS=" + omp + ")";
@@ -100,8 +94,7 @@ void examine_instruction_sets(Findings& findings) {
 
 void examine_memory(Findings& findings) {
   const double total = train::available_memory_bytes();
-  findings.push_back({"memory",
-                      number("%.1f GB", total / 1e9) + number(", %.1f GB of it free", free_memory_bytes() / 1e9),
+  findings.push_back({"memory", text::bytes_text(total) + ", " + text::bytes_text(free_memory_bytes()) + " of it free",
                       Verdict::kFine, ""});
   const std::string path = "/sys/kernel/mm/transparent_hugepage/enabled";
   Finding pages{"huge pages", chosen_setting(path), Verdict::kFine, ""};
@@ -114,7 +107,7 @@ void examine_memory(Findings& findings) {
   const auto space = std::filesystem::space(".", error);
   if (error) return;
   const auto free = static_cast<double>(space.available);
-  Finding disk{"disk here", number("%.1f GB free", free / 1e9), Verdict::kFine, ""};
+  Finding disk{"disk here", text::bytes_text(free) + " free", Verdict::kFine, ""};
   if (free < 1e9) {
     disk.verdict = Verdict::kWarning;
     disk.advice = "A checkpoint takes 12 bytes a parameter, and one more than checkpoint.keep of them exist at times.";
@@ -146,13 +139,32 @@ void examine_gpu(Findings& findings) {
   if (cuda_usable()) {
     const auto facts = kernels::cuda::device_facts(0);
     gpu.found = facts.name + ", compute capability " + std::to_string(facts.capability / 10) + "." +
-                std::to_string(facts.capability % 10) + number(", %.1f GB", facts.memory_bytes / 1e9) +
-                number(" of memory, %.1f GB of it free", facts.free_bytes / 1e9);
+                std::to_string(facts.capability % 10) + ", " + text::bytes_text(facts.memory_bytes) + " of memory, " +
+                text::bytes_text(facts.free_bytes) + " of it free";
   } else if (!driver.empty()) {
     gpu.verdict = Verdict::kWarning;
     gpu.advice = "Not used: " + why_no_cuda() + ".";
   }
   findings.push_back(gpu);
+}
+
+/// Of the tensors that training has: bfloat16 on a GPU, where there is one to use.
+void examine_attention(Findings& findings) {
+  const bool cuda = cuda_usable();
+  const auto query = torch::empty({1, 1, 2, 128}, cuda ? torch::dtype(torch::kBFloat16).device(torch::kCUDA)
+                                                       : torch::dtype(torch::kFloat).device(torch::kCPU));
+  const std::string named = variable("LIGHTHOUSE_INNER");
+  Finding finding{"attention kernel", "", Verdict::kFine, ""};
+  try {
+    finding.found = std::string(name_of(chosen_inner_kernel(query))) +
+                    (cuda ? " for bfloat16 on the GPU, D=128" : " on the CPU") +
+                    (named.empty() ? "" : " (LIGHTHOUSE_INNER=" + named + ")");
+  } catch (const c10::Error& error) {
+    finding.found = "none (LIGHTHOUSE_INNER=" + named + ")";
+    finding.verdict = Verdict::kProblem;
+    finding.advice = error.what_without_backtrace();
+  }
+  findings.push_back(finding);
 }
 
 double largest_difference(const torch::Tensor& a, const torch::Tensor& b) { return (a - b).abs().max().item<double>(); }
@@ -167,10 +179,12 @@ void try_the_layer(Findings& findings) {
   const torch::Tensor value = make(2);
   AttentionOptions one_level;
   one_level.num_levels = 1;
+  one_level.inner_kernel = InnerKernel::kFlash;  // whatever LIGHTHOUSE_INNER says: these tensors are the CPU's
   const torch::Tensor expected = torch::scaled_dot_product_attention(query, key, value, {}, 0.0, /*is_causal=*/true,
                                                                      std::nullopt, /*enable_gqa=*/true);
   const double error = largest_difference(attention(query, key, value, one_level), expected);
-  Finding dense{"one level against torch's attention", number("largest difference %.1e", error), Verdict::kFine, ""};
+  Finding dense{"one level against torch's attention", text::format("largest difference %.1e", error), Verdict::kFine,
+                ""};
   if (!(error < 1e-4)) {
     dense.verdict = Verdict::kProblem;
     dense.advice = "They should agree. Please report this table.";
@@ -179,13 +193,14 @@ void try_the_layer(Findings& findings) {
 
   AttentionOptions options;
   options.top_k = 64;
+  options.inner_kernel = InnerKernel::kFlash;
   const int threads = at::get_num_threads();
   const torch::Tensor with_all = attention(query, key, value, options);
   at::set_num_threads(1);
   const torch::Tensor with_one = attention(query, key, value, options);
   at::set_num_threads(threads);
   const bool equal = torch::equal(with_all, with_one);
-  findings.push_back({"three levels, 1 and " + std::to_string(threads) + " threads", equal ? "the same bits" : "differ",
+  findings.push_back({"three levels, 1 and " + text::count_of(threads, "thread"), equal ? "the same bits" : "differ",
                       equal ? Verdict::kFine : Verdict::kProblem, equal ? "" : "Please report this table."});
 }
 
@@ -197,8 +212,8 @@ void measure(Findings& findings) {
   const torch::Tensor matrix = torch::rand({1024, 1024});
   const double product_seconds = seconds_of([&] { torch::mm(matrix, matrix); });
   findings.push_back({"speed",
-                      number("copies %.1f GB/s", 2.0 * static_cast<double>(bytes.nbytes()) / copy_seconds / 1e9) +
-                          number(", multiplies %.0f GFLOP/s", 2 * 1024.0 * 1024 * 1024 / product_seconds / 1e9),
+                      "copies " + text::scaled(2.0 * static_cast<double>(bytes.nbytes()) / copy_seconds, "B/s") +
+                          ", multiplies " + text::scaled(2 * 1024.0 * 1024 * 1024 / product_seconds, "FLOP/s"),
                       Verdict::kFine, ""});
 }
 
@@ -212,6 +227,7 @@ std::vector<Finding> examine() {
   examine_memory(findings);
   examine_libraries(findings);
   examine_gpu(findings);
+  examine_attention(findings);
   try_the_layer(findings);
   measure(findings);
   return findings;

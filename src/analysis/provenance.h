@@ -11,8 +11,8 @@ struct Provenance {
   std::string instruction_set;  ///< That torch's kernels use: "AVX2", "AVX512", "DEFAULT".
   std::string lighthouse;       ///< Version.
   std::string torch;            ///< Version.
-  std::string commit;  ///< The environment's LIGHTHOUSE_COMMIT; without it, of the checkout that is the current
-                       ///< directory, "+" where files differ from it.
+  std::string commit;  ///< The environment's LIGHTHOUSE_COMMIT; without it, of the checkout that the program was built
+                       ///< in, "+changes" where files differ from it. "unknown" for an installed program.
   std::string date;    ///< ISO 8601, UTC.
 };
 

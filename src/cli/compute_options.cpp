@@ -6,6 +6,8 @@
 #include <CLI/CLI.hpp>
 #include <stdexcept>
 
+#include "cli/number_option.h"
+
 namespace lighthouse::cli {
 
 train::Device device_of(const std::string& name) {
@@ -27,16 +29,18 @@ train::Precision precision_of(const std::string& name) {
 }  // namespace
 
 void add_compute_options(CLI::App* command, ComputeArguments& arguments) {
-  command->add_option("--device", arguments.device, "auto (a GPU where there is one), cpu or cuda")
-      ->capture_default_str();
+  add_device_option(command, arguments.device);
   command->add_option("--precision", arguments.precision, "float32, bfloat16 or auto (bfloat16 on a GPU)")
+      ->transform(one_of({"auto", "float32", "bfloat16"}))
       ->capture_default_str();
   command->add_option("--threads", arguments.threads, "torch's threads (default: torch's own choice)")
-      ->check(CLI::Range(int64_t{1}, int64_t{4096}));
+      ->transform(whole_number(1, kMostThreads));
 }
 
-std::string refuse_negative(const std::string& value) {
-  return value.starts_with('-') ? "expected a whole number of at least 0; got " + value : "";
+void add_device_option(CLI::App* command, std::string& device) {
+  command->add_option("--device", device, "auto (a GPU where there is one), cpu or cuda")
+      ->transform(one_of({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
 }
 
 train::ComputePlan choose_compute(const ComputeArguments& arguments) {

@@ -17,12 +17,13 @@ struct ComputeArguments {
 /// Of a --device. Throws std::invalid_argument naming the option.
 train::Device device_of(const std::string& name);
 
+/// --device, --precision and --threads.
 void add_compute_options(CLI::App* command, ComputeArguments& arguments);
+
+/// --device alone.
+void add_device_option(CLI::App* command, std::string& device);
 
 /// Where to compute and in what; sets torch's threads. Throws std::invalid_argument naming the option.
 train::ComputePlan choose_compute(const ComputeArguments& arguments);
-
-/// For options of unsigned numbers, which CLI11 reads -1 into as well: the error's text, empty where there is none.
-std::string refuse_negative(const std::string& value);
 
 }  // namespace lighthouse::cli

@@ -1,15 +1,15 @@
 #include "cli/cuda_bench_command.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <fstream>
 #include <optional>
 
 #include "analysis/cuda_benchmark.h"
-#include "cli/progress.h"
+#include "cli/number_text.h"
+#include "cli/status_line.h"
+#include "text/command_name.h"
+#include "text/number_text.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -20,14 +20,13 @@ using analysis::CudaCase;
 class CudaProgress {
  public:
   CudaProgress(const analysis::BenchmarkSetting& setting, const std::vector<CudaCase>& cases)
-      : setting_(setting), cases_(cases), terminal_(isatty(STDERR_FILENO) == 1) {}
+      : setting_(setting), cases_(cases) {}
 
-  void activity(const std::string& what) const {
-    if (!terminal_) return;
+  void activity(const std::string& what) {
+    if (!line_.on_terminal()) return;
     const std::string place =
         index_ < cases_.size() ? "N=" + std::to_string(cases_[index_].num_tokens) : std::string("extras");
-    std::fprintf(stderr, "\r\033[K%s: %s | %s", place.c_str(), what.c_str(), clocks().c_str());
-    std::fflush(stderr);
+    line_.show(place + ": " + what + " | " + clocks());
   }
 
   void finished(const analysis::CudaResult& result) {
@@ -36,21 +35,15 @@ class CudaProgress {
     unit_ = std::max(0.0, seconds - kSecondsBeside) / cost(result.where);
     index_ += 1;
     case_started_ = Clock::now();
-    const auto text = [](const analysis::Figure& figure) {
-      char ms[32];
-      if (!figure.value) return figure.missing;
-      std::snprintf(ms, sizeof(ms), "%.3f ms", *figure.value);
-      return std::string(ms);
+    const auto time = [](const analysis::Figure& figure) {
+      return figure.value ? number("%.3f ms", *figure.value) : figure.missing;
     };
-    std::fprintf(stderr, "%sN=%lld %s: Lighthouse %s, dense %s | %s\n", terminal_ ? "\r\033[K" : "",
-                 static_cast<long long>(result.where.num_tokens), result.where.name().c_str(),
-                 text(result.layer.forward_backward).c_str(), text(result.dense.forward_backward).c_str(),
-                 clocks().c_str());
+    line_.print("N=" + std::to_string(result.where.num_tokens) + " " + result.where.name() + ": Lighthouse " +
+                time(result.layer.forward_backward) + ", dense " + time(result.dense.forward_backward) + " | " +
+                clocks());
   }
 
-  void finished_extras() const {
-    std::fprintf(stderr, "%sextras done | %s\n", terminal_ ? "\r\033[K" : "", clocks().c_str());
-  }
+  void finished_extras() { line_.print("extras done | " + clocks()); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -69,19 +62,19 @@ class CudaProgress {
   }
 
   std::string clocks() const {
-    std::string text = clock_text(seconds_since(started_)) + " gone";
-    if (!unit_) return text + ", time left not known before the first case is done";
+    const std::string gone = text::clock_text(seconds_since(started_)) + " gone";
+    if (!unit_) return gone + ", time left not known before the first case is done";
     double left = 0;
     for (size_t i = index_; i < cases_.size(); ++i) {
       const double expected = kSecondsBeside + *unit_ * cost(cases_[i]);
       left += i == index_ ? std::max(0.0, expected - seconds_since(case_started_)) : expected;
     }
-    return text + ", about " + clock_text(left) + " left";
+    return gone + ", about " + text::clock_text(left) + " left";
   }
 
   const analysis::BenchmarkSetting& setting_;
   const std::vector<CudaCase>& cases_;
-  bool terminal_;
+  StatusLine line_;
   size_t index_ = 0;
   std::optional<double> unit_;
   Clock::time_point started_ = Clock::now();
@@ -95,7 +88,7 @@ std::string command_line() {
   std::string name;
   std::getline(file, name, '\0');
   std::string command = "lighthouse";
-  for (std::string word; std::getline(file, word, '\0');) command += " " + word;
+  for (std::string word; std::getline(file, word, '\0');) command += " " + text::shell_word(word);
   return command;
 }
 

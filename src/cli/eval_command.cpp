@@ -1,11 +1,9 @@
 #include <torch/types.h>
 #include <torch/utils.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -13,16 +11,21 @@
 
 #include "cli/commands.h"
 #include "cli/compute_options.h"
+#include "cli/data_progress.h"
 #include "cli/eval_report.h"
+#include "cli/number_option.h"
 #include "cli/output_file.h"
-#include "cli/progress.h"
+#include "cli/remark.h"
+#include "cli/status_line.h"
 #include "cli/stop_signal.h"
+#include "huggingface/byte_tokenizer.h"
 #include "io/atomic_file.h"
-#include "io/checksum.h"
+#include "text/number_text.h"
 #include "train/corpus.h"
 #include "train/device.h"
 #include "train/memory_estimate.h"
 #include "train/stored_model.h"
+#include "train/text_tokens.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -30,6 +33,7 @@ namespace {
 struct EvalArguments {
   std::string run;
   std::vector<std::string> tasks = {"loss", "retrieval", "copy"};
+  bool tasks_named = false;
   int64_t sequences = 16;
   std::optional<int64_t> context;
   analysis::TaskGrid grid;
@@ -49,11 +53,7 @@ class EvalProgress {
         parameters_(static_cast<double>(
             model.num_hidden_layers *
             (model.hidden_size * (model.head_dim * 2 * (model.num_attention_heads + model.num_key_value_heads) +
-                                  3 * model.intermediate_size)))),
-        terminal_(isatty(STDERR_FILENO) == 1) {}
-  EvalProgress(const EvalProgress&) = delete;
-  EvalProgress& operator=(const EvalProgress&) = delete;
-  ~EvalProgress() { finish(); }
+                                  3 * model.intermediate_size)))) {}
 
   void expect(int64_t sequences, int64_t tokens) {
     count_ += sequences;
@@ -64,31 +64,24 @@ class EvalProgress {
   void begin(const std::string& task, int64_t tokens) {
     if (stop_signal() != 0) {
       finish();
-      std::cerr << "Stopped by a signal after " << done_ << " of " << count_ << " sequences; nothing was written.\n";
+      std::cerr << "Stopped by a signal after " << done_ << " of " << text::count_of(count_, "sequence")
+                << "; nothing was written.\n";
       throw ExitWith{128 + stop_signal()};
     }
-    const auto now = Clock::now();
-    if (terminal_ || now - last_ >= std::chrono::seconds(5)) {
-      last_ = now;
-      const double gone = std::chrono::duration<double>(now - started_).count();
+    if (line_.is_due()) {
+      const double gone = std::chrono::duration<double>(Clock::now() - started_).count();
       const std::string left = work_done_ > 0
-                                   ? "about " + clock_text(gone / work_done_ * (work_ - work_done_)) + " left"
+                                   ? "about " + text::clock_text(gone / work_done_ * (work_ - work_done_)) + " left"
                                    : "time left not known yet";
-      std::fprintf(stderr, "%s%s: sequence %lld/%lld, %lld tokens | %s gone, %s%s", terminal_ ? "\r\033[K" : "",
-                   task.c_str(), static_cast<long long>(done_ + 1), static_cast<long long>(count_),
-                   static_cast<long long>(tokens), clock_text(gone).c_str(), left.c_str(), terminal_ ? "" : "\n");
-      std::fflush(stderr);
-      open_ = terminal_;
+      line_.show(task + ": sequence " + std::to_string(done_ + 1) + "/" + std::to_string(count_) + ", " +
+                 text::count_of(tokens, "token") + " | " + text::clock_text(gone) + " gone, " + left);
     }
     done_ += 1;
     work_done_ += current_;
     current_ = work_of(tokens);
   }
 
-  void finish() {
-    if (open_) std::fprintf(stderr, "\n");
-    open_ = false;
-  }
+  void finish() { line_.finish(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -100,15 +93,13 @@ class EvalProgress {
 
   double width_;
   double parameters_;
-  bool terminal_;
-  bool open_ = false;
+  StatusLine line_;
   int64_t count_ = 0;
   int64_t done_ = 0;
   double work_ = 0;
   double work_done_ = 0;
   double current_ = 0;
   Clock::time_point started_ = Clock::now();
-  Clock::time_point last_ = {};
 };
 
 /// Powers of two from 1024 to the context, or the context alone where it is shorter.
@@ -119,19 +110,8 @@ std::vector<int64_t> default_lengths(int64_t context) {
 }
 
 void check(const EvalArguments& arguments) {
-  const auto at_least = [](const std::string& option, int64_t value, int64_t least) {
-    if (value < least)
-      throw std::invalid_argument(option + " must be at least " + std::to_string(least) + "; got " +
-                                  std::to_string(value));
-  };
-  at_least("--sequences", arguments.sequences, 1);
-  at_least("--context", arguments.context.value_or(1), 1);
   check_folder_of("--json", arguments.json);
   check_folder_of("--html", arguments.html);
-  for (const auto& task : arguments.tasks) {
-    if (task != "loss" && task != "retrieval" && task != "copy")
-      throw std::invalid_argument("--tasks must be of loss, retrieval, copy; got " + task);
-  }
   // Before the model is read: a wrong grid must not cost minutes.
   const analysis::TaskGrid& grid = arguments.grid;
   if (arguments.has("retrieval")) analysis::check(grid, analysis::shortest_retrieval(), "retrieval");
@@ -154,25 +134,33 @@ void expect_fits(const train::ComputePlan& plan, const model::ModelConfig& model
                  int64_t tokens) {
   const double needed = train::estimate_reading(model, static_cast<int64_t>(torch::elementSize(plan.type)), tokens);
   if (needed <= plan.memory_bytes) return;
-  throw std::invalid_argument(option + ": a sequence of " + std::to_string(tokens) + " tokens needs about " +
-                              train::gigabytes(needed) + " of memory under dense attention; the device has " +
-                              train::gigabytes(plan.memory_bytes) + ". Pass shorter ones");
+  throw std::invalid_argument(option + ": a sequence of " + text::count_of(tokens, "token") + " needs about " +
+                              text::bytes_text(needed) + " of memory under dense attention; the device has " +
+                              text::bytes_text(plan.memory_bytes) + ". Pass shorter ones");
 }
 
 /// The run's data at the context to evaluate. Throws where sequences of it would reach into what was trained on.
-train::Corpus held_out_data(const train::RunConfig& config, int64_t context) {
+train::Corpus held_out_data(const EvalArguments& arguments, const train::RunConfig& config, int64_t context) {
   const auto seed = static_cast<uint64_t>(config.seed);
   if (config.data.paths.empty()) {
-    throw std::runtime_error("the model was imported and has no data to take a loss on; pass --tasks retrieval copy");
+    throw std::runtime_error(
+        "the model was imported and has no data to take a loss on; --tasks retrieval copy need none, and a model whose "
+        "tokens are bytes");
   }
   if (config.data.validation_fraction <= 0) {
     throw std::runtime_error(
         "the run held no data out (data.validation_fraction is 0), so there is no loss to take; "
         "pass --tasks retrieval copy");
   }
+  const std::filesystem::path run = std::filesystem::absolute(arguments.run);
+  const auto run_folder = std::filesystem::is_directory(run) ? run : run.parent_path().parent_path();
   train::DataConfig data = config.data;
   data.context_length = context;
-  train::Corpus corpus(data, seed, config.model.vocab_size);
+  train::Corpus corpus(data, seed, config.model.vocab_size, {config.output_dir, run_folder});
+  if (corpus.text() != nullptr && huggingface::has_other_tokenizer(train::carried_files(arguments.run))) {
+    throw std::runtime_error(train::tokens_are_not_bytes(config.model.vocab_size) + ", and " +
+                             corpus.text()->path().string() + " is text: there is no loss to take on it");
+  }
   const auto fraction =
       static_cast<int64_t>(config.data.validation_fraction * static_cast<double>(corpus.num_tokens()));
   const int64_t held_out = std::max(fraction, config.data.context_length + 1);
@@ -199,8 +187,9 @@ analysis::PositionLoss take_losses(model::Decoder& decoder, const train::Corpus&
 }
 
 /// What is held out is a part of the whole: other files, or other bytes, and it would be another part.
-void check_data(train::Corpus& corpus, const std::string& fingerprint) {
-  if (fingerprint.empty() || io::to_hex(corpus.fingerprint()) == fingerprint) return;
+void check_data(train::Corpus& corpus, const std::optional<train::DataRecord>& record) {
+  watch_reading(corpus);
+  if (!record || corpus.matches(*record)) return;
   throw std::runtime_error(
       "the data changed since the model was trained (other files, another order of them, or other bytes), so what was "
       "held out cannot be told from what was trained on. Put the data back as it was, or pass --tasks retrieval copy");
@@ -214,10 +203,22 @@ model::Decoder fresh_decoder(const train::RunConfig& config, const train::Comput
   return decoder;
 }
 
+/// Retrieval and copying take bytes as tokens. For other models they are left out, unless they were asked for.
+void keep_tasks_for(const train::RunConfig& config, EvalArguments& arguments) {
+  const auto carried = train::carried_files(arguments.run);
+  if (huggingface::reads_bytes(config, carried) || !(arguments.has("retrieval") || arguments.has("copy"))) return;
+  if (arguments.tasks_named) huggingface::expect_bytes(config, carried, "retrieval and copying are texts of bytes");
+  std::cerr << "Note: " << train::tokens_are_not_bytes(config.model.vocab_size)
+            << ", so retrieval and copying, which are texts of bytes, are left out.\n";
+  arguments.tasks = {"loss"};
+}
+
 void evaluate(EvalArguments arguments) {
   check(arguments);
   train::LoadedRun run = train::load_run(arguments.run);
+  print_remark(run.remark);
   const train::RunConfig& config = run.config;
+  keep_tasks_for(config, arguments);
   if (config.training.num_threads > 0) at::set_num_threads(static_cast<int>(config.training.num_threads));
   const int64_t context = arguments.context.value_or(config.data.context_length);
   analysis::TaskGrid& grid = arguments.grid;
@@ -243,21 +244,15 @@ void evaluate(EvalArguments arguments) {
   result.provenance = analysis::read_provenance();
   result.device = plan.device.is_cuda() ? "cuda" : "cpu";
   result.precision = plan.type == torch::kBFloat16 ? "bfloat16" : "float32";
-  result.bytes = config.model.vocab_size == 256;
+  result.bytes = huggingface::reads_bytes(config, train::carried_files(arguments.run));
   result.seed = grid.seed;
   result.copy_length = arguments.copy_length;
-  if (!result.bytes && (arguments.has("retrieval") || arguments.has("copy"))) {
-    std::cerr
-        << "The vocabulary has " << config.model.vocab_size
-        << " tokens: retrieval and copy take a byte as a token, which says little about a model of other tokens.\n";
-  }
-
   EvalProgress progress(config.model);
   std::optional<train::Corpus> corpus;
   int64_t sequences = 0;
   if (arguments.has("loss")) {
-    corpus.emplace(held_out_data(config, context));
-    check_data(*corpus, run.data_fingerprint);
+    corpus.emplace(held_out_data(arguments, config, context));
+    check_data(*corpus, run.data);
     sequences = std::min(arguments.sequences, corpus->validation_sequences());
     progress.expect(sequences, context);
   }
@@ -292,22 +287,33 @@ void evaluate(EvalArguments arguments) {
 void add_options(CLI::App* command, EvalArguments& arguments) {
   command->add_option("run", arguments.run, "The run's folder, with config.toml and model.safetensors; or a checkpoint")
       ->required();
-  command->add_option("--tasks", arguments.tasks, "Which of loss, retrieval, copy")->capture_default_str();
+  command->add_option("--tasks", arguments.tasks, "Which of loss, retrieval, copy")
+      ->transform(one_of({"loss", "retrieval", "copy"}))
+      ->capture_default_str();
   command->add_option("--sequences", arguments.sequences, "Held-out sequences for the loss, at most what there is")
+      ->transform(whole_number(1, kMostOfAnything))
       ->capture_default_str();
-  command->add_option("--context", arguments.context,
-                      "Tokens of a sequence for the loss (default: the run's context_length)");
-  command->add_option("--lengths", arguments.grid.lengths,
-                      "Tokens of the tasks' texts (default: powers of two from 1024 to the run's context_length)");
+  command
+      ->add_option("--context", arguments.context,
+                   "Tokens of a sequence for the loss (default: the run's context_length)")
+      ->transform(whole_number(1, kMostTokens));
+  command
+      ->add_option("--lengths", arguments.grid.lengths,
+                   "Tokens of the tasks' texts (default: powers of two from 1024 to the run's context_length)")
+      ->transform(whole_number(1, kMostTokens));
   command->add_option("--depths", arguments.grid.depths, "Where the tasks hide things, percent of the text")
+      ->transform(whole_number(0, 100))
       ->capture_default_str();
-  command->add_option("--trials", arguments.grid.trials, "Texts of each length and depth")->capture_default_str();
-  command->add_option("--copy-length", arguments.copy_length, "Letters of the string to copy")->capture_default_str();
+  command->add_option("--trials", arguments.grid.trials, "Texts of each length and depth")
+      ->transform(whole_number(1, kMostOfAnything))
+      ->capture_default_str();
+  command->add_option("--copy-length", arguments.copy_length, "Letters of the string to copy")
+      ->transform(whole_number(3, kMostOfAnything))
+      ->capture_default_str();
   command->add_option("--seed", arguments.grid.seed, "Of the tasks' texts")
-      ->check(refuse_negative)
+      ->transform(seed_number())
       ->capture_default_str();
-  command->add_option("--device", arguments.device, "auto (a GPU where there is one), cpu or cuda")
-      ->capture_default_str();
+  add_device_option(command, arguments.device);
   command->add_option("--json", arguments.json, "Write every figure")->type_name("FILE");
   command->add_option("--html", arguments.html, "Write a page with the chart and the grids")->type_name("FILE");
 }
@@ -326,9 +332,12 @@ void add_eval_command(CLI::App& program) {
       "Examples:\n"
       "  lighthouse eval runs/example-cpu --html eval.html\n"
       "  lighthouse eval runs/example-cpu --tasks copy --lengths 256 512 --trials 20\n"
-      "  lighthouse eval runs/example-cpu/checkpoints/step-000000200.safetensors --tasks loss --json eval.json");
+      "  lighthouse eval runs/example-cpu/checkpoints/step-00000060.safetensors --tasks loss --json eval.json");
   add_options(command, *arguments);
-  command->callback([arguments] { evaluate(*arguments); });
+  command->callback([arguments, command] {
+    arguments->tasks_named = command->get_option("--tasks")->count() > 0;
+    evaluate(*arguments);
+  });
 }
 
 }  // namespace lighthouse::cli

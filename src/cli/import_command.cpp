@@ -5,6 +5,8 @@
 #include "cli/commands.h"
 #include "huggingface/import_model.h"
 #include "report/line_chart.h"
+#include "text/command_name.h"
+#include "text/number_text.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -19,10 +21,11 @@ void import_folder(const ImportArguments& arguments) {
   for (const std::string& tensor : done.left_out) std::cerr << "Left out " << tensor << ".\n";
   const model::ModelConfig& m = done.model;
   std::cout << arguments.out << ": " << report::short_number(static_cast<double>(done.parameters)) << " parameters, "
-            << m.num_hidden_layers << " layers of width " << m.hidden_size << ", " << m.num_attention_heads
-            << " query and " << m.num_key_value_heads << " key/value heads of " << m.head_dim << ", context "
-            << done.max_position_embeddings << "\n"
-            << "Train from it: lighthouse train CONFIG --init " << arguments.out << "\n";
+            << text::count_of(m.num_hidden_layers, "layer") << " of width " << m.hidden_size << ", "
+            << m.num_attention_heads << " query and " << m.num_key_value_heads << " key/value heads of " << m.head_dim
+            << ", context " << done.max_position_embeddings << "\n"
+            << "Train from it: " << text::command() << " train CONFIG --init " << text::shell_word(arguments.out)
+            << "\n";
 }
 
 }  // namespace

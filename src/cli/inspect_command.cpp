@@ -9,11 +9,16 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 #include <memory>
 #include <stdexcept>
 
 #include "cli/commands.h"
 #include "cli/inspect_report.h"
+#include "cli/number_option.h"
+#include "huggingface/byte_tokenizer.h"
+#include "train/data_format.h"
+#include "train/memory_estimate.h"
 #include "train/stored_model.h"
 
 namespace lighthouse::cli {
@@ -39,6 +44,7 @@ train::LoadedRun load_model(const InspectArguments& arguments) {
   if (arguments.random.empty()) return train::load_run(arguments.run);
   train::LoadedRun run;
   run.config = train::load_config(arguments.random);
+  train::expect_weights_fit(run.config.model, train::available_memory_bytes());
   torch::manual_seed(static_cast<uint64_t>(run.config.seed));  // the weights that training would start from
   run.decoder = model::Decoder(run.config.model);
   return run;
@@ -124,6 +130,10 @@ void inspect(const InspectArguments& arguments) {
   const AttentionOptions options = attention_options(run.config, arguments);
   std::vector<int64_t> layers = arguments.layers;
   if (layers.empty()) layers = analysis::lighthouse_layers(run.config.model);
+  huggingface::expect_bytes(
+      run.config, arguments.random.empty() ? train::carried_files(arguments.run) : std::filesystem::path(),
+      "inspect reads texts, whose tokens are bytes");
+  train::expect_text(arguments.text, train::take_sample(io::PiecewiseFile(arguments.text)), /*by_name=*/false);
   std::string text = read_text(arguments, run.config.data.context_length, options);
   const std::string model = arguments.random.empty() ? arguments.run : "random weights of " + arguments.random;
   auto map = analysis::map_selection(run.decoder, tokens_of(text), options, layers);
@@ -140,21 +150,27 @@ void add_options(CLI::App* command, InspectArguments& arguments) {
       ->type_name("CONFIG")
       ->excludes(run);
   command->add_option("--text", arguments.text, "The text to select on, any file")->required()->type_name("FILE");
-  command->add_option("--offset", arguments.offset, "Byte of the text to start at")->capture_default_str();
-  command->add_option("--length", arguments.length,
-                      "Bytes to take (default: the run's context_length, or what there is)");
+  command->add_option("--offset", arguments.offset, "Byte of the text to start at")
+      ->transform(whole_number(0, std::numeric_limits<int64_t>::max()))
+      ->capture_default_str();
+  command
+      ->add_option("--length", arguments.length, "Bytes to take (default: the run's context_length, or what there is)")
+      ->transform(whole_number(1, kMostTokens));
   command->add_option("--layer", arguments.layers, "Only this layer. May be given several times")
-      ->type_name("LAYER")
+      ->transform(whole_number(0, kMostOfAnything))
       ->allow_extra_args(false);
-  command->add_option("--num-levels", arguments.num_levels, "In place of the run's attention.num_levels");
-  command->add_option("--pooling-factor", arguments.pooling_factor, "In place of the run's attention.pooling_factor");
-  command->add_option("--top-k", arguments.top_k, "In place of its first Lighthouse stage's top_k");
+  command->add_option("--num-levels", arguments.num_levels, "In place of the run's attention.num_levels")
+      ->transform(whole_number(1, Geometry::kMaxLevels));
+  command->add_option("--pooling-factor", arguments.pooling_factor, "In place of the run's attention.pooling_factor")
+      ->transform(whole_number(2, kMostTokens));
+  command->add_option("--top-k", arguments.top_k, "In place of its first Lighthouse stage's top_k: even")
+      ->transform(whole_number(2, kMostTokens));
   auto* causal = command->add_flag("--causal-selection", arguments.causal_selection,
                                    "Select by the locally causal rule, whatever the run did");
   command->add_flag("--paper-selection", arguments.paper_selection, "Select by the paper's rule, whatever the run did")
       ->excludes(causal);
   command->add_option("--width", arguments.width, "Columns to print (default: the terminal's, else 100)")
-      ->check(CLI::Range(30, 10'000));
+      ->transform(whole_number(30, 10'000));
   command->add_option("--html", arguments.html, "Write a page with strips, overlaps and the shaded text")
       ->type_name("FILE");
 }

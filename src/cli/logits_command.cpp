@@ -9,8 +9,10 @@
 #include "cli/compute_options.h"
 #include "cli/output_file.h"
 #include "cli/prompt.h"
+#include "cli/remark.h"
 #include "inference/generate.h"
 #include "model/safetensors.h"
+#include "text/number_text.h"
 #include "train/stored_model.h"
 
 namespace lighthouse::cli {
@@ -27,6 +29,7 @@ void write_logits(const LogitsArguments& arguments) {
   check_folder_of("--out", arguments.out);
   const train::ComputePlan plan = choose_compute(arguments.compute);
   train::LoadedRun run = train::load_run(arguments.run);
+  print_remark(run.remark);
   const Prompt prompt = read_prompt(arguments.prompt, run.config, train::carried_files(arguments.run));
   inference::expect_tokens(prompt.tokens, run.config.model.vocab_size);
   run.decoder->to(plan.device);
@@ -36,7 +39,8 @@ void write_logits(const LogitsArguments& arguments) {
   const torch::Tensor logits =
       run.decoder->forward(tokens.unsqueeze(0).to(plan.device))[0].to(torch::kCPU, torch::kFloat);
   model::write_safetensors(arguments.out, {{"logits", logits}, {"tokens", tokens}});
-  std::cout << arguments.out << ": logits of " << prompt.tokens.size() << " tokens, float32 " << logits.sizes() << "\n";
+  std::cout << arguments.out << ": logits of " << text::count_of(static_cast<int64_t>(prompt.tokens.size()), "token")
+            << ", float32 " << logits.sizes() << "\n";
 }
 
 }  // namespace

@@ -1,81 +1,84 @@
 #include "cli/progress.h"
 
-#include <unistd.h>
+#include <cmath>
+#include <limits>
 
-#include <algorithm>
-#include <cstdio>
-
+#include "cli/number_text.h"
 #include "report/line_chart.h"
+#include "text/number_text.h"
 
 namespace lighthouse::cli {
-namespace {
 
-constexpr auto kQuietInterval = std::chrono::seconds(5);
-
-}  // namespace
-
-std::string clock_text(double seconds) {
-  const auto whole = static_cast<long long>(std::max(0.0, seconds) + 0.5);
-  char text[64];
-  if (whole >= 3600) {
-    std::snprintf(text, sizeof(text), "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
-  } else {
-    std::snprintf(text, sizeof(text), "%lld:%02lld", whole / 60, whole % 60);
+RunClock::RunClock(const train::RunConfig& config) : tokens_per_step_(config.tokens_per_step()) {
+  int64_t end = 0;
+  for (const auto& stage : config.stages) {
+    end += stage.steps;
+    stages_.push_back({.end = end, .steps = stage.steps, .lighthouse = stage.lighthouse});
   }
-  return text;
+}
+
+void RunClock::step(const train::StepRecord& record) {
+  step_ = record.step;
+  while (now_ + 1 < stages_.size() && step_ > stages_[now_].end) ++now_;
+  if (!(record.tokens_per_second > 0)) return;
+  stages_[now_].seen += 1;
+  stages_[now_].seconds += static_cast<double>(tokens_per_step_) / record.tokens_per_second;
+}
+
+double RunClock::mean_seconds(size_t stage) const {
+  const auto mean = [](const Stage& of) {
+    return of.seen == 0 ? std::numeric_limits<double>::quiet_NaN() : of.seconds / static_cast<double>(of.seen);
+  };
+  for (size_t i = now_ + 1; i-- > 0;) {
+    if (stages_[i].seen > 0 && (i == stage || stages_[i].lighthouse == stages_[stage].lighthouse))
+      return mean(stages_[i]);
+  }
+  return mean(stages_[now_]);
+}
+
+double RunClock::stage_seconds_left() const {
+  return static_cast<double>(stages_[now_].end - step_) * mean_seconds(now_);
+}
+
+double RunClock::run_seconds_left() const {
+  double seconds = stage_seconds_left();
+  for (size_t i = now_ + 1; i < stages_.size(); ++i) seconds += static_cast<double>(stages_[i].steps) * mean_seconds(i);
+  return seconds;
+}
+
+std::string step_text(const train::StepRecord& record, int64_t total_steps) {
+  return record.stage + ": step " + std::to_string(record.step) + "/" + std::to_string(total_steps) +
+         number("  loss %.4f", record.loss) + (record.skipped ? " (skipped)" : "") +
+         number("  lr %.3g", record.learning_rate) + number("  grad norm %.3g", record.gradient_norm) + "  " +
+         report::short_number(record.tokens_per_second) + " tokens/s" + number("  S/N %.3f", record.retained_fraction);
 }
 
 ProgressLine::ProgressLine(const train::RunConfig& config, std::string label)
-    : config_(config), label_(std::move(label)), terminal_(isatty(STDERR_FILENO) == 1) {}
+    : config_(config), label_(std::move(label)), clock_(config) {}
 
-void ProgressLine::stage(const train::StageConfig&, int64_t index) {
-  if (index == stage_index_ && stage_steps_ > 0) return;  // the same one, after a pause
-  stage_begin_ = 0;
-  for (int64_t i = 0; i < index; ++i) stage_begin_ += config_.stages[static_cast<size_t>(i)].steps;
-  stage_index_ = index;
-  stage_seconds_ = 0;
-  stage_steps_ = 0;
-}
-
-/// Of this stage, at its own mean speed: a later stage's speed is not known before it runs.
-double ProgressLine::seconds_left(const train::StepRecord& record) const {
-  const int64_t end = stage_begin_ + config_.stages[static_cast<size_t>(stage_index_)].steps;
-  return stage_seconds_ / static_cast<double>(stage_steps_) * static_cast<double>(end - record.step);
+std::string ProgressLine::time_left() const {
+  const std::string run = text::clock_text(clock_.run_seconds_left());
+  if (total_) return "run " + run + ", all " + text::clock_text(total_());
+  return config_.stages.size() == 1 ? run : "stage " + text::clock_text(clock_.stage_seconds_left()) + ", run " + run;
 }
 
 void ProgressLine::step(const train::StepRecord& record) {
-  stage_seconds_ += static_cast<double>(config_.tokens_per_step()) / record.tokens_per_second;
-  ++stage_steps_;
-  const auto now = std::chrono::steady_clock::now();
-  const bool last_step = record.step == config_.total_steps();
-  if (!terminal_ && !last_step && now - last_ < kQuietInterval) return;
-  last_ = now;
-  std::fprintf(stderr, "%s%s%s: step %lld/%lld  loss %.4f  %s tokens/s  S/N %.3f  stage left %s%s",
-               terminal_ ? "\r\033[K" : "", label_.c_str(), record.stage.c_str(), static_cast<long long>(record.step),
-               static_cast<long long>(config_.total_steps()), record.loss,
-               report::short_number(record.tokens_per_second).c_str(), record.retained_fraction,
-               clock_text(seconds_left(record)).c_str(), terminal_ ? "" : "\n");
-  std::fflush(stderr);
-  open_ = terminal_;
+  clock_.step(record);
+  if (!line_.is_due() && record.step != config_.total_steps()) return;
+  line_.show(label_ + step_text(record, config_.total_steps()) + "  left: " + time_left());
 }
 
 void ProgressLine::validation(const train::ValidationRecord& record) {
   finish();
-  std::fprintf(stderr, "%s%s: step %lld  validation loss %.4f under dense attention", label_.c_str(),
-               record.stage.c_str(), static_cast<long long>(record.step), record.dense_loss);
-  if (record.lighthouse_loss) std::fprintf(stderr, ", %.4f under Lighthouse", *record.lighthouse_loss);
-  std::fprintf(stderr, "\n");
-}
-
-void ProgressLine::finish() {
-  if (open_) std::fprintf(stderr, "\n");
-  open_ = false;
+  line_.print(label_ + record.stage + ": step " + std::to_string(record.step) +
+              number("  validation loss %.4f under dense attention", record.dense_loss) +
+              (record.lighthouse_loss ? number(", %.4f under Lighthouse", *record.lighthouse_loss) : ""));
 }
 
 train::Observer ProgressLine::observer() {
   return {[this](const train::StepRecord& record) { step(record); },
           [this](const train::ValidationRecord& record) { validation(record); },
-          [this](const train::StageConfig& config, int64_t index) { stage(config, index); },
+          {},
           {},
           {}};
 }

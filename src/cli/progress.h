@@ -1,44 +1,68 @@
-// One line of progress on standard error: rewritten in place on a terminal, every few seconds elsewhere.
+// A training run's progress on standard error.
 #pragma once
 
-#include <chrono>
+#include <functional>
 #include <string>
+#include <vector>
 
+#include "cli/status_line.h"
 #include "train/trainer.h"
 
 namespace lighthouse::cli {
 
+/// Time left by the mean times of the steps so far. A stage that has not begun takes those of the newest one with its
+/// attention, or of the present one where none had it.
+class RunClock {
+ public:
+  explicit RunClock(const train::RunConfig& config);
+
+  void step(const train::StepRecord& record);
+  /// NaN before the first step.
+  double stage_seconds_left() const;
+  double run_seconds_left() const;
+
+ private:
+  struct Stage {
+    int64_t end = 0;  ///< The run's steps when it is over.
+    int64_t steps = 0;
+    bool lighthouse = false;
+    int64_t seen = 0;  ///< Steps, and their seconds, in this process.
+    double seconds = 0;
+  };
+  double mean_seconds(size_t stage) const;
+
+  std::vector<Stage> stages_;
+  int64_t tokens_per_step_;
+  int64_t step_ = 0;
+  size_t now_ = 0;  ///< The stage of the newest step.
+};
+
 class ProgressLine {
  public:
   explicit ProgressLine(const train::RunConfig& config, std::string label = "");
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-  ~ProgressLine() { finish(); }
 
-  void stage(const train::StageConfig& stage, int64_t index);
   void step(const train::StepRecord& record);
   void validation(const train::ValidationRecord& record);
-  /// Ends a line that is being rewritten.
-  void finish();
+  void finish() { line_.finish(); }
+
+  const RunClock& clock() const { return clock_; }
+  /// Where a run is one of several: the time left of all of them is shown beside its own.
+  void show_total(std::function<double()> seconds_left) { total_ = std::move(seconds_left); }
 
   /// An observer that calls the above.
   train::Observer observer();
 
  private:
-  double seconds_left(const train::StepRecord& record) const;
+  std::string time_left() const;
 
   const train::RunConfig& config_;
   std::string label_;
-  bool terminal_;
-  bool open_ = false;
-  int64_t stage_index_ = 0;
-  int64_t stage_begin_ = 0;
-  double stage_seconds_ = 0;  // and steps, of this process
-  int64_t stage_steps_ = 0;
-  std::chrono::steady_clock::time_point last_;
+  RunClock clock_;
+  std::function<double()> total_;
+  StatusLine line_;
 };
 
-/// "1:23:45", "4:05".
-std::string clock_text(double seconds);
+/// "lighthouse: step 12/60  loss 2.3456  lr 0.002  grad norm 1.2  9.8K tokens/s  S/N 0.188".
+std::string step_text(const train::StepRecord& record, int64_t total_steps);
 
 }  // namespace lighthouse::cli

@@ -7,12 +7,20 @@
 #include <set>
 
 #include "cli/commands.h"
+#include "cli/data_progress.h"
+#include "cli/number_text.h"
 #include "cli/progress.h"
+#include "cli/remark.h"
 #include "cli/run_report.h"
 #include "cli/stop_signal.h"
+#include "huggingface/byte_tokenizer.h"
+#include "text/command_name.h"
+#include "text/number_text.h"
 #include "train/config_keys.h"
 #include "train/initial_weights.h"
 #include "train/run_folder.h"
+#include "train/stored_model.h"
+#include "train/text_tokens.h"
 #include "train/trainer.h"
 
 namespace lighthouse::cli {
@@ -35,8 +43,8 @@ struct TrainArguments {
 void note_dense(const train::RunConfig& config, const train::StageConfig& stage, const Geometry& geometry) {
   if (geometry.retained_length() < config.data.context_length) return;
   std::cerr << "Note: stage " << stage.name << " attends densely: Lighthouse attention would retain "
-            << geometry.retained_length() << " of " << config.data.context_length
-            << " tokens. A longer data.context_length or a smaller attention.top_k would gain.\n";
+            << geometry.retained_length() << " of " << text::count_of(config.data.context_length, "token")
+            << ". A longer data.context_length or a smaller attention.top_k would gain.\n";
 }
 
 /// Says so where every stage is a dense one, though not all of them ask for it.
@@ -48,18 +56,41 @@ void note_dense_layers(const train::RunConfig& config) {
   std::cerr << "Note: all stages attend densely: model.full_attention_layers names every layer.\n";
 }
 
+/// What there is to know of the data beside its size.
+void note_data(const train::RunConfig& config, const train::Corpus& corpus) {
+  for (const auto& note : corpus.notes()) std::cerr << "Note: " << note << ".\n";
+  if (config.training.validation_sequences > corpus.validation_sequences() && corpus.validation_sequences() > 0) {
+    std::cerr << "Note: training.validation_sequences is " << config.training.validation_sequences
+              << "; the held-out part has " << text::count_of(corpus.validation_sequences(), "sequence")
+              << ": those are taken.\n";
+  }
+}
+
+/// Text is refused where the model came with a tokenizer of other tokens: its bytes would be taken for their numbers.
+void expect_tokens_of_model(const train::RunConfig& config, const train::Corpus& corpus, bool resumes) {
+  if (corpus.text() == nullptr || config.init.empty()) return;
+  std::filesystem::path carried = resumes ? train::carried_files(config.output_dir) : std::filesystem::path();
+  if (carried.empty()) carried = train::carried_files(config.init);
+  if (!huggingface::has_other_tokenizer(carried)) return;
+  throw std::runtime_error(train::tokens_are_not_bytes(config.model.vocab_size) + ", and " +
+                           corpus.text()->path().string() + " is text; make a token file of it: " + text::command() +
+                           " tokenize --tokenizer " + text::shell_word(carried.string()) + " --out tokens.bin " +
+                           text::shell_word(corpus.text()->path().string()));
+}
+
 void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
   const auto& corpus = trainer.corpus();
-  std::cout << "data: " << corpus.num_files() << " files, "
-            << report::short_number(static_cast<double>(corpus.num_tokens())) << " tokens; "
-            << corpus.training_sequences() << " training and " << corpus.validation_sequences()
-            << " held-out sequences of " << config.data.context_length << " tokens\n"
+  std::cout << "data: " << text::count_of(corpus.num_files(), "file") << ", "
+            << report::short_number(static_cast<double>(corpus.num_tokens())) << " tokens (" << corpus.formats() << "); "
+            << corpus.training_sequences() << " training and "
+            << text::count_of(corpus.validation_sequences(), "held-out sequence") << " of "
+            << text::count_of(config.data.context_length, "token") << "\n"
             << "model: " << report::short_number(static_cast<double>(model::num_parameters(*trainer.decoder())))
-            << " parameters, " << config.model.num_hidden_layers << " layers\n"
+            << " parameters, " << text::count_of(config.model.num_hidden_layers, "layer") << "\n"
             << "on: " << train::describe(trainer.plan(), config) << "\n";
   for (const auto& stage : config.stages) {
-    std::cout << "stage " << stage.name << ": " << stage.steps << " steps of " << config.tokens_per_step()
-              << " tokens, ";
+    std::cout << "stage " << stage.name << ": " << text::count_of(stage.steps, "step") << " of "
+              << text::count_of(config.tokens_per_step(), "token") << ", ";
     if (stage.lighthouse) {
       const Geometry geometry(config.data.context_length, config.attention_of(stage));
       std::cout << geometry << "\n";
@@ -69,9 +100,10 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
     }
   }
   note_dense_layers(config);
+  note_data(config, corpus);
   if (config.total_steps() > 0 && config.schedule.warmup_steps >= config.total_steps()) {
     std::cerr << "Note: the learning rate only rises: schedule.warmup_steps, " << config.schedule.warmup_steps
-              << ", is no less than the run's " << config.total_steps() << " steps.\n";
+              << ", is no less than the run's " << text::count_of(config.total_steps(), "step") << ".\n";
   }
 }
 
@@ -80,8 +112,22 @@ void print_results(const train::RunConfig& config, const train::RunResult& resul
   const std::vector<ReportedRun> runs = {{name, config, {result.steps, result.validations}}};
   std::cout << "\n" << report::to_text(stage_table(runs)) << "\n";
   for (const auto& note : skipped_notes(runs)) std::cout << note << "\n";
-  std::cout << config.output_dir << ": model.safetensors, metrics.jsonl; curves: lighthouse report "
-            << config.output_dir << "\n";
+  std::cout << config.output_dir << ": model.safetensors, metrics.jsonl; curves: " << text::command() << " report "
+            << text::shell_word(config.output_dir) << "\n";
+}
+
+/// What there is to know where a resumed run turns out to have ended.
+void print_ended(const train::RunConfig& config, const train::Metrics& so_far) {
+  std::cout << "This run has ended: all of its " << text::count_of(config.total_steps(), "step") << " are done";
+  if (!so_far.steps.empty()) std::cout << ", the last with a loss of " << number("%.4f", so_far.steps.back().loss);
+  if (!so_far.validations.empty())
+    std::cout << ", validation loss " << number("%.4f", so_far.validations.back().dense_loss);
+  const std::string run = text::shell_word(config.output_dir);
+  const std::string last = std::to_string(config.stages.size() - 1);
+  std::cout << ". To train it longer, give its last stage more steps: " << text::command() << " train " << run
+            << " --resume --allow-changes --set stages." << last
+            << ".steps=" << 2 * std::max<int64_t>(1, config.stages.back().steps)
+            << "; to start another run from its weights: " << text::command() << " train CONFIG --init " << run << "\n";
 }
 
 /// A file, or the folder of a run, whose own configuration then goes on in that folder unless another is named.
@@ -98,11 +144,13 @@ train::RunConfig load(const TrainArguments& arguments) {
   return config;
 }
 
+void print_problem(const std::string& problem) { std::cerr << problem << "\n"; }
+
 /// The checkpoint to go on from, put into the trainer; none for a run from the start.
 std::optional<train::Checkpoint> resume(const TrainArguments& arguments, const train::RunConfig& config,
                                         train::RunFolder& folder, train::Trainer& trainer) {
   if (!arguments.resume) return std::nullopt;
-  auto checkpoint = folder.newest_checkpoint([](const std::string& problem) { std::cerr << problem << "\n"; });
+  auto checkpoint = folder.newest_checkpoint(print_problem, arguments.allow_changes);
   if (!checkpoint) {
     std::cerr << "No checkpoint in " << config.output_dir << " yet: starting from the beginning.\n";
     return std::nullopt;
@@ -118,27 +166,35 @@ std::optional<train::Checkpoint> resume(const TrainArguments& arguments, const t
               << ").\n";
   }
   std::cout << "resumed: step " << checkpoint->position.step << " of " << config.total_steps() << ", after "
-            << clock_text(checkpoint->position.seconds) << " of training\n";
+            << text::clock_text(checkpoint->position.seconds) << " of training\n";
   return checkpoint;
 }
 
 /// The first weights, where they are another model's.
 void initialize(const TrainArguments& arguments, const train::RunConfig& config, train::Trainer& trainer) {
   if (config.init.empty()) return;
-  train::load_initial_weights(config, trainer.decoder(), arguments.allow_changes);
+  print_remark(train::load_initial_weights(config, trainer.decoder(), arguments.allow_changes));
   std::cout << "weights: from " << config.init << "\n";
 }
 
 void train_run(const TrainArguments& arguments) {
-  const train::RunConfig config = load(arguments);
-  train::Trainer trainer(config);  // reads the data, so that nothing is created for a run that cannot start
+  train::Trainer trainer(load(arguments));  // reads the data, so that nothing is created for a run that cannot start
+  const train::RunConfig& config = trainer.config();
+  expect_tokens_of_model(config, trainer.corpus(), arguments.resume);
+  watch_reading(trainer.corpus());
   if (!arguments.resume) initialize(arguments, config, trainer);
   train::RunFolder folder(config, arguments.use());
+  folder.tell_problems(print_problem);
   const auto checkpoint = resume(arguments, config, folder, trainer);
   if (arguments.resume && !checkpoint) initialize(arguments, config, trainer);
   train::Metrics so_far = folder.begin(checkpoint);
-  print_plan(config, trainer);
+  if (checkpoint && trainer.step() == config.total_steps()) {
+    print_ended(config, so_far);
+  } else {
+    print_plan(config, trainer);
+  }
   std::cout << std::flush;
+  trainer.data_record();  // may read for minutes: a signal ends the program here, and loses nothing
   catch_stop_signals();
   ProgressLine progress(config);
   train::Observer observer = progress.observer();
@@ -147,10 +203,11 @@ void train_run(const TrainArguments& arguments) {
   progress.finish();
   if (result.stopped) {
     std::cerr << "Stopped by a signal after step " << trainer.step() << " of " << config.total_steps()
-              << ", with a checkpoint. Go on with: lighthouse train " << config.output_dir << " --resume\n";
+              << ", with a checkpoint. Go on with: " << text::command() << " train "
+              << text::shell_word(config.output_dir) << " --resume\n";
     throw ExitWith{128 + stop_signal()};
   }
-  folder.save_model(trainer.decoder(), trainer.data_fingerprint());
+  folder.save_model(trainer.decoder(), trainer.data_record());
   print_results(config, result);
   if (config.total_steps() > 0 && train::count_skipped(result.steps) == config.total_steps()) {
     std::cerr << "No step was taken: the model has its first weights. Look at model.initializer_range, init and the "
@@ -171,8 +228,9 @@ void add_train_command(CLI::App& program) {
       "share one optimiser state and one stream of data. The run's folder (output_dir) gets "
       "config.toml, metrics.jsonl, a\n"
       "TensorBoard file, checkpoints and, at the end, model.safetensors.\n\n"
-      "A run survives anything: Ctrl-C and SIGTERM write a checkpoint and stop (a second one stops "
-      "at once), and after a kill\n"
+      "A run survives anything: Ctrl-C and the signals TERM, HUP, USR1 and USR2 write a checkpoint and "
+      "stop (a second Ctrl-C or\n"
+      "TERM stops at once), and after a kill\n"
       "or a crash --resume goes on from the newest checkpoint, with the losses that the "
       "uninterrupted run would have had.");
   command->footer(
@@ -182,7 +240,7 @@ void add_train_command(CLI::App& program) {
       "  lighthouse train runs/example-cpu --resume                (by the configuration that the run keeps)\n"
       "  lighthouse train configs/example-cpu.toml --set stages.0.steps=20 --set optimizer.learning_rate=1e-3\n"
       "  lighthouse train longer.toml --init models/llama-1b       (from an imported model, a run or a checkpoint)\n"
-      "  lighthouse train configs/example-cpu.toml --set 'data.paths=[\"/usr/share/doc\"]' --overwrite\n\n"
+      "  lighthouse train configs/example-cpu.toml --set 'data.paths=[\"docs\"]' --overwrite\n\n"
       "Configuration keys and their defaults (docs/CONFIG.md says more):\n" +
       train::describe_config_keys());
   command->add_option("config", arguments->config, "Configuration, a TOML file; or the folder of a run to resume")
@@ -199,7 +257,8 @@ void add_train_command(CLI::App& program) {
   command->add_flag("--resume", arguments->resume, "Go on from the newest checkpoint in output_dir")
       ->excludes(overwrite);
   command->add_flag("--allow-changes", arguments->allow_changes,
-                    "Resume under a configuration that computes something else than the run began with, or start from "
+                    "Resume under a configuration that computes something else than the run began with, or from an older "
+                    "checkpoint than the record goes to, or start from "
                     "--init weights under another rotary base, rotary scaling or norm epsilon");
   command->callback([arguments] { train_run(*arguments); });
 }

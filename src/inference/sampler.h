@@ -8,9 +8,14 @@
 
 namespace lighthouse::inference {
 
+/// Logits over a smaller temperature would not be float32 numbers; over a larger one all tokens are alike.
+inline constexpr double kLeastTemperature = 1e-6;
+inline constexpr double kMostTemperature = 1e6;
+
 struct SamplingOptions {
-  double temperature = 0.8;  ///< 0: always the likeliest.
-  double top_p = 0.95;       ///< Draw from the smallest set of tokens that holds this much probability.
+  double temperature = 0.8;  ///< 0: always the likeliest. Otherwise from kLeastTemperature to kMostTemperature.
+  double top_p = 0.95;       ///< Draw from the fewest of the likeliest tokens that hold this much probability, the one
+                             ///< that reaches it included. Of equally likely ones those of lower numbers come first.
   uint64_t seed = 0;
 };
 

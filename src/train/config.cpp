@@ -1,190 +1,38 @@
+#include "text/utf8.h"
 #include "train/config.h"
 
 #include <toml++/toml.h>
+
 #include <algorithm>
-#include <cmath>
+#include <cerrno>
 #include <fstream>
 #include <limits>
 #include <set>
 #include <sstream>
 #include <stdexcept>
+#include <system_error>
 
+#include "text/nearest_word.h"
+#include "text/number_text.h"
+#include "train/config_section.h"
+#include "train/config_source.h"
 #include "train/toml_text.h"
 
 namespace lighthouse::train {
 namespace {
 
+/// Widths and counts of heads, and layers: their products fit 64 bits.
+constexpr int64_t kMostWidth = int64_t{1} << 24;
+constexpr int64_t kMostHeads = 65536;
+constexpr int64_t kMostLayers = 65536;
+constexpr int64_t kMostVocabulary = std::numeric_limits<int32_t>::max();
+/// Of numbers that have no natural bound. Beyond it they would not be float32 numbers, or their squares would not.
+constexpr double kMostNumber = 1e15;
+constexpr size_t kMostBytes = size_t{4} << 20;
+
 [[noreturn]] void fail(const std::string& message) { throw std::invalid_argument(message); }
 
-size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-    }
-  }
-  return row[b.size()];
-}
-
-std::string text_of(const toml::node& node) {
-  std::ostringstream text;
-  node.visit([&](const auto& value) {
-    if constexpr (toml::is_value<decltype(value)>) {
-      text << value;
-    } else {
-      text << (toml::is_table<decltype(value)> ? "a table" : "an array");
-    }
-  });
-  return text.str();
-}
-
-/// Takes keys out of one table; what is left at the end is unknown.
-class Section {
- public:
-  Section(const toml::table& table, std::string name, std::string source)
-      : table_(table), name_(std::move(name)), source_(std::move(source)) {}
-
-  void integer(const char* key, int64_t& out, int64_t least, int64_t most = std::numeric_limits<int64_t>::max()) {
-    if (const toml::node* node = find(key)) out = integer_of(key, *node, least, most);
-  }
-
-  void integer(const char* key, std::optional<int64_t>& out, int64_t least) {
-    if (const toml::node* node = find(key)) out = integer_of(key, *node, least, std::numeric_limits<int64_t>::max());
-  }
-
-  void number(const char* key, double& out, double least, double most = std::numeric_limits<double>::max()) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return;
-    const auto value = node->value<double>();
-    if (!node->is_number() || !value || !std::isfinite(*value) || *value < least || *value > most) {
-      std::ostringstream expected;
-      expected << "a number of at least " << least;
-      if (most < std::numeric_limits<double>::max()) expected << " and at most " << most;
-      fail_value(key, expected.str(), *node);
-    }
-    out = *value;
-  }
-
-  void boolean(const char* key, bool& out) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return;
-    if (!node->is_boolean()) fail_value(key, "true or false", *node);
-    out = *node->value<bool>();
-  }
-
-  void text(const char* key, std::string& out) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return;
-    if (!node->is_string()) fail_value(key, "text", *node);
-    out = *node->value<std::string>();
-  }
-
-  void texts(const char* key, std::vector<std::string>& out) {
-    for_each(
-        key,
-        [&](const toml::node& node) {
-          if (!node.is_string()) fail_value(key, "an array of texts", node);
-          out.push_back(*node.value<std::string>());
-        },
-        [&] { out.clear(); });
-  }
-
-  void integers(const char* key, std::vector<int64_t>& out) {
-    for_each(
-        key, [&](const toml::node& node) { out.push_back(integer_of(key, node, 0, 1 << 20)); }, [&] { out.clear(); });
-  }
-
-  /// One of the named values.
-  template <typename T>
-  void choice(const char* key, T& out, const std::vector<std::pair<std::string, T>>& choices) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return;
-    std::string expected;
-    for (const auto& [name, value] : choices) {
-      if (node->is_string() && *node->value<std::string>() == name) {
-        out = value;
-        return;
-      }
-      expected += (expected.empty() ? "\"" : ", \"") + name + "\"";
-    }
-    fail_value(key, "one of " + expected, *node);
-  }
-
-  std::optional<Section> table(const char* key) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return std::nullopt;
-    if (!node->is_table()) fail_value(key, "a table", *node);
-    return Section(*node->as_table(), full_name(key), source_);
-  }
-
-  std::vector<Section> tables(const char* key) {
-    std::vector<Section> sections;
-    for_each(
-        key,
-        [&](const toml::node& node) {
-          if (!node.is_table()) fail_value(key, "an array of tables", node);
-          sections.emplace_back(*node.as_table(), full_name(key) + "." + std::to_string(sections.size()), source_);
-        },
-        [] {});
-    return sections;
-  }
-
-  /// Throws if a key was not asked for.
-  void finish() const {
-    for (const auto& [key, node] : table_) {
-      const std::string name(key.str());
-      if (known_.contains(name)) continue;
-      const auto nearest = std::min_element(known_.begin(), known_.end(), [&](const auto& a, const auto& b) {
-        return edit_distance(a, name) < edit_distance(b, name);
-      });
-      fail(source_ + ": unknown key " + full_name(name.c_str()) +
-           (nearest == known_.end() ? "" : "; the nearest known one is " + full_name(nearest->c_str())));
-    }
-  }
-
-  bool has(const char* key) const { return table_.contains(key); }
-
-  [[noreturn]] void fail_value(const char* key, const std::string& expected, const toml::node& got) const {
-    fail(source_ + ": " + full_name(key) + " must be " + expected + "; got " + text_of(got));
-  }
-
- private:
-  std::string full_name(const char* key) const { return name_.empty() ? key : name_ + "." + key; }
-
-  const toml::node* find(const char* key) {
-    known_.insert(key);
-    return table_.get(key);
-  }
-
-  int64_t integer_of(const char* key, const toml::node& node, int64_t least, int64_t most) const {
-    const auto value = node.value_exact<int64_t>();  // value() casts what does not fit
-    if (!value || *value < least || *value > most) {
-      std::string expected = "a whole number of at least " + std::to_string(least);
-      if (most < std::numeric_limits<int64_t>::max()) expected += " and at most " + std::to_string(most);
-      fail_value(key, expected, node);
-    }
-    return *value;
-  }
-
-  template <typename Each, typename Start>
-  void for_each(const char* key, const Each& each, const Start& start) {
-    const toml::node* node = find(key);
-    if (node == nullptr) return;
-    if (!node->is_array()) fail_value(key, "an array", *node);
-    start();
-    for (const toml::node& item : *node->as_array()) each(item);
-  }
-
-  const toml::table& table_;
-  std::string name_;
-  std::string source_;
-  std::set<std::string> known_;
-};
+using Section = ConfigSection;
 
 const std::vector<std::pair<std::string, ScheduleKind>>& schedule_kinds() {
   static const std::vector<std::pair<std::string, ScheduleKind>> kinds = {
@@ -197,8 +45,9 @@ const std::vector<std::pair<std::string, ScheduleKind>>& schedule_kinds() {
 
 const std::vector<std::pair<std::string, DataFormat>>& data_formats() {
   static const std::vector<std::pair<std::string, DataFormat>> formats = {
-      {"auto", DataFormat::kAuto},     {"text", DataFormat::kText},  {"uint16", DataFormat::kUint16},
-      {"uint32", DataFormat::kUint32}, {"llm.c", DataFormat::kLlmC}, {"megatron", DataFormat::kMegatron}};
+      {"auto", DataFormat::kAuto},        {"text", DataFormat::kText},     {"bytes", DataFormat::kBytes},
+      {"uint16", DataFormat::kUint16},    {"uint32", DataFormat::kUint32}, {"llm.c", DataFormat::kLlmC},
+      {"megatron", DataFormat::kMegatron}};
   return formats;
 }
 
@@ -229,34 +78,41 @@ std::string name_of(const T& value, const std::vector<std::pair<std::string, T>>
   return found == names.end() ? std::string() : found->first;
 }
 
+/// A layer that is named twice is one layer: what counts them must not count it twice.
+void keep_once(std::vector<int64_t>& layers) {
+  std::set<int64_t> seen;
+  std::erase_if(layers, [&](int64_t layer) { return !seen.insert(layer).second; });
+}
+
 /// Keys that are left out are those of `other`, or have defaults.
-void read_model(Section section, const model::ModelConfig* other, model::ModelConfig& c) {
+void read_model(Section section, const std::string& source, const model::ModelConfig* other, model::ModelConfig& c) {
   if (other != nullptr) c = *other;
-  section.integer("vocab_size", c.vocab_size, 256);
-  section.integer("hidden_size", c.hidden_size, 1);
-  section.integer("intermediate_size", c.intermediate_size, 1);
-  section.integer("num_hidden_layers", c.num_hidden_layers, 1);
-  section.integer("num_attention_heads", c.num_attention_heads, 1);
+  section.integer("vocab_size", c.vocab_size, 256, kMostVocabulary);
+  section.integer("hidden_size", c.hidden_size, 1, kMostWidth);
+  section.integer("intermediate_size", c.intermediate_size, 1, kMostWidth);
+  section.integer("num_hidden_layers", c.num_hidden_layers, 1, kMostLayers);
+  section.integer("num_attention_heads", c.num_attention_heads, 1, kMostHeads);
   if (other == nullptr) c.num_key_value_heads = c.num_attention_heads;
-  section.integer("num_key_value_heads", c.num_key_value_heads, 1);
+  section.integer("num_key_value_heads", c.num_key_value_heads, 1, kMostHeads);
   if (other == nullptr) c.head_dim = std::max<int64_t>(1, c.hidden_size / c.num_attention_heads);
-  section.integer("head_dim", c.head_dim, 1);
-  section.number("rope_theta", c.rope_theta, 1.0);
+  section.integer("head_dim", c.head_dim, 1, kMostHeads);
+  section.number("rope_theta", c.rope_theta, 1.0, kMostNumber);
   if (auto scaling = section.table("rope_scaling")) {
     model::RopeScaling s;
-    scaling->number("factor", s.factor, 1.0);
-    scaling->number("low_freq_factor", s.low_freq_factor, 0.0);
-    scaling->number("high_freq_factor", s.high_freq_factor, 0.0);
+    scaling->number("factor", s.factor, 1.0, kMostNumber);
+    scaling->number("low_freq_factor", s.low_freq_factor, 0.0, kMostNumber);
+    scaling->number("high_freq_factor", s.high_freq_factor, 0.0, kMostNumber);
     scaling->integer("original_max_position_embeddings", s.original_max_position_embeddings, 1);
     scaling->finish();
     if (s.high_freq_factor <= s.low_freq_factor)
-      fail("model.rope_scaling: high_freq_factor must exceed low_freq_factor");
+      fail(source + ": model.rope_scaling: high_freq_factor must exceed low_freq_factor");
     c.rope_scaling = s;
   }
-  section.number("rms_norm_eps", c.rms_norm_eps, 0.0);
+  section.number("rms_norm_eps", c.rms_norm_eps, 0.0, 1.0);
   section.boolean("tie_word_embeddings", c.tie_word_embeddings);
-  section.number("initializer_range", c.initializer_range, 0.0);
+  section.number("initializer_range", c.initializer_range, 0.0, kMostNumber);
   section.integers("full_attention_layers", c.full_attention_layers);
+  keep_once(c.full_attention_layers);
   section.finish();
 }
 
@@ -281,12 +137,12 @@ void read_data(Section section, DataConfig& d) {
 }
 
 void read_optimizer(Section section, OptimizerConfig& o) {
-  section.number("learning_rate", o.learning_rate, 0.0);
+  section.number("learning_rate", o.learning_rate, 0.0, kMostNumber);
   section.number("beta1", o.beta1, 0.0, 0.999999);
   section.number("beta2", o.beta2, 0.0, 0.999999);
-  section.number("epsilon", o.epsilon, 1e-30);  // with 0, what has no gradient yet becomes 0 / 0
-  section.number("weight_decay", o.weight_decay, 0.0);
-  section.number("clip_norm", o.clip_norm, 0.0);
+  section.number("epsilon", o.epsilon, 1e-30, kMostNumber);  // with 0, what has no gradient yet becomes 0 / 0
+  section.number("weight_decay", o.weight_decay, 0.0, kMostNumber);
+  section.number("clip_norm", o.clip_norm, 0.0, kMostNumber);
   section.finish();
 }
 
@@ -347,54 +203,17 @@ void name_stages(std::vector<StageConfig>& stages, const std::string& source) {
   }
 }
 
-/// "stages.0.steps=20" and "stages[0].steps=20" alike.
-void apply_override(toml::table& root, const std::string& text) {
-  const size_t equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) fail("--set expects key=value; got " + text);
-  std::string path = text.substr(0, equals);
-  std::replace(path.begin(), path.end(), '[', '.');
-  std::erase(path, ']');
-  const std::string value_text = text.substr(equals + 1);
-
-  std::vector<std::string> keys;
-  std::istringstream parts(path);
-  for (std::string key; std::getline(parts, key, '.');) keys.push_back(key);
-  toml::node* node = &root;
-  for (size_t i = 0; i + 1 < keys.size(); ++i) {
-    if (auto* array = node->as_array()) {
-      const bool digits =
-          !keys[i].empty() && keys[i].size() < 6 && keys[i].find_first_not_of("0123456789") == std::string::npos;
-      node = digits ? array->get(std::stoul(keys[i])) : nullptr;
-    } else if (auto* table = node->as_table()) {
-      table->insert(keys[i], toml::table{});  // kept as it is where there is one
-      node = table->get(keys[i]);
-    } else {
-      node = nullptr;
-    }
-    if (node == nullptr) fail("--set " + text + ": " + keys[i] + " is not in the configuration");
-  }
-  auto* table = node->as_table();
-  if (table == nullptr || keys.empty()) fail("--set " + text + ": expected the key of a table");
-  toml::table value;
-  try {
-    value = parse_toml("value = " + value_text, "--set " + text);
-  } catch (const toml::parse_error&) {
-    value.insert_or_assign("value", value_text);
-  }
-  if (value.size() != 1) fail("--set " + text + ": expected one value");
-  table->insert_or_assign(keys.back(), *value.get("value"));
-}
-
-RunConfig read_config(const toml::table& table, const std::string& source, const ConfigUse& use) {
+RunConfig read_config(const toml::table& table, const ConfigSource& origin, const ConfigUse& use) {
   RunConfig config;
-  Section root(table, "", source);
-  root.integer("seed", config.seed, 0);
+  Section root(table, "", origin);
+  const std::string source = origin.whole();
+  root.integer("seed", config.seed, 0, std::numeric_limits<int64_t>::max());
   root.text("output_dir", config.output_dir);
   root.text("init", config.init);
   const toml::table no_model;
   auto model = root.table("model");
-  if (!model) model.emplace(no_model, "model", source);
-  read_model(std::move(*model), use.model_of_init, config.model);
+  if (!model) model.emplace(no_model, "model", origin);
+  read_model(std::move(*model), source, use.model_of_init, config.model);
   if (auto section = root.table("attention")) read_attention(*section, config.attention);
   if (auto section = root.table("data")) read_data(*section, config.data);
   if (auto section = root.table("optimizer")) read_optimizer(*section, config.optimizer);
@@ -428,6 +247,45 @@ RunConfig read_config(const toml::table& table, const std::string& source, const
     fail(source + ": attention.cover_prefix must be true with causal_selection; got false");
   }
   return config;
+}
+
+std::vector<std::string> names_of_configurations(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator item(folder, error), end; !error && item != end; item.increment(error)) {
+    if (item->path().extension() == ".toml") names.push_back(item->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// For a folder that was named in place of a file.
+std::string what_a_folder_has(const std::filesystem::path& folder) {
+  const auto names = names_of_configurations(folder);
+  return "expected a TOML file; got a folder" + (names.empty() ? "" : ", which has " + text::joined(names));
+}
+
+/// `reason`: the system's, of opening it.
+std::string why_not_read(const std::filesystem::path& path, int reason) {
+  if (reason != ENOENT) return std::error_code(reason, std::generic_category()).message();
+  std::error_code error;
+  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  if (!std::filesystem::is_directory(folder, error)) return "there is no folder " + folder.string();
+  const auto names = names_of_configurations(folder);
+  if (names.empty()) return "no such file";
+  const auto nearest = text::nearest_word(path.filename().string(), names);
+  return "no such file; " +
+         (nearest ? "did you mean " +
+                        (path.has_parent_path() ? folder / *nearest : std::filesystem::path(*nearest)).string() + "?"
+                  : folder.string() + " has " + text::joined(names));
+}
+
+/// TOML is UTF-8, and names of files need not be: a name that is not stands with its bytes as \xNN.
+std::string as_utf8(const std::string& name) { return text::is_utf8(name) ? name : text::visible(name); }
+
+std::vector<std::string> all_as_utf8(std::vector<std::string> names) {
+  for (auto& name : names) name = as_utf8(name);
+  return names;
 }
 
 toml::array to_array(const auto& values) {
@@ -465,17 +323,28 @@ RunConfig parse_config(const std::string& text, const std::string& source, const
     message << source << ":" << error.source().begin.line << ": " << error.description();
     fail(message.str());
   }
-  for (const auto& text_override : overrides) apply_override(table, text_override);
-  return read_config(table, source, use);
+  ConfigSource origin{source, {}};
+  for (const auto& text : overrides) origin.overrides.emplace_back(text);
+  for (const auto& one : origin.overrides) one.apply(table);
+  return read_config(table, origin, use);
 }
 
 RunConfig load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides,
                       const ConfigUse& use) {
+  if (std::filesystem::is_directory(path))
+    fail("cannot read the configuration " + path.string() + ": " + what_a_folder_has(path));
+  errno = 0;
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file || std::filesystem::is_directory(path)) fail("cannot read the configuration " + path.string());
-  return parse_config(text.str(), path.string(), overrides, use);
+  if (!file) fail("cannot read the configuration " + path.string() + ": " + why_not_read(path, errno));
+  // A file of weights or data is not read to its end.
+  std::string text(kMostBytes, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) fail("cannot read the configuration " + path.string() + ": reading it failed");
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (text.size() == kMostBytes)
+    fail("cannot read the configuration " + path.string() + ": expected a TOML file of less than " +
+         text::bytes_text(static_cast<double>(kMostBytes)) + "; got a larger one");
+  return parse_config(text, path.string(), overrides, use);
 }
 
 std::string to_toml(const RunConfig& c) {
@@ -512,13 +381,13 @@ std::string to_toml(const RunConfig& c) {
     stages.push_back(table);
   }
   const toml::table root{{"seed", c.seed},
-                         {"output_dir", c.output_dir},
-                         {"init", c.init},
+                         {"output_dir", as_utf8(c.output_dir)},
+                         {"init", as_utf8(c.init)},
                          {"model", model},
                          {"attention", attention},
-                         {"data", toml::table{{"paths", to_array(c.data.paths)},
-                                              {"include", to_array(c.data.include)},
-                                              {"exclude", to_array(c.data.exclude)},
+                         {"data", toml::table{{"paths", to_array(all_as_utf8(c.data.paths))},
+                                              {"include", to_array(all_as_utf8(c.data.include))},
+                                              {"exclude", to_array(all_as_utf8(c.data.exclude))},
                                               {"format", name_of(c.data.format, data_formats())},
                                               {"context_length", c.data.context_length},
                                               {"validation_fraction", c.data.validation_fraction}}},
@@ -545,9 +414,7 @@ std::string to_toml(const RunConfig& c) {
                                                   {"max_skipped_steps", c.training.max_skipped_steps}}},
                          {"checkpoint", toml::table{{"interval", c.checkpoint.interval}, {"keep", c.checkpoint.keep}}},
                          {"stages", stages}};
-  std::ostringstream text;
-  text << root << "\n";
-  return text.str();
+  return to_toml_document(root);
 }
 
 }  // namespace lighthouse::train

@@ -4,25 +4,14 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
-#include <sstream>
+
+#include "train/toml_text.h"
 
 namespace lighthouse::train {
 namespace {
 
 using FlatConfig = std::map<std::string, std::string>;
-
-template <typename T>
-std::string to_toml_text(const T& value) {
-  if constexpr (toml::is_floating_point<T>) {  // the shortest text that reads back to the number
-    char text[64];
-    return {text, std::to_chars(text, text + sizeof(text), value.get()).ptr};
-  }
-  std::ostringstream text;
-  text << value;
-  return text.str();
-}
 
 void flatten(const toml::node& node, const std::string& name, FlatConfig& out) {
   if (const auto* table = node.as_table()) {
@@ -32,7 +21,7 @@ void flatten(const toml::node& node, const std::string& name, FlatConfig& out) {
   } else if (const auto* array = node.as_array(); array != nullptr && array->is_array_of_tables()) {
     for (size_t i = 0; i < array->size(); ++i) flatten(*array->get(i), name + "." + std::to_string(i), out);
   } else {
-    node.visit([&](const auto& value) { out[name] = to_toml_text(value); });
+    out[name] = to_toml_text(node);
   }
 }
 
@@ -47,7 +36,7 @@ RunConfig with_top_k(RunConfig config) {
 FlatConfig flat(const RunConfig& given) {
   const RunConfig config = with_top_k(given);
   FlatConfig out;
-  flatten(toml::parse(to_toml(config)), "", out);
+  flatten(parse_toml(to_toml(config)), "", out);
   return out;
 }
 

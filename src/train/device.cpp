@@ -7,6 +7,8 @@
 #include <stdexcept>
 
 #include "kernels/cuda/device.h"
+#include "text/command_name.h"
+#include "text/number_text.h"
 #include "train/memory_estimate.h"
 
 namespace lighthouse::train {
@@ -18,7 +20,7 @@ torch::Device choose_device(Device wanted) {
   if (wanted == Device::kCuda && !cuda_usable()) {
     throw std::invalid_argument(
         kernels::cuda::in_this_build()
-            ? "training.device is \"cuda\", but torch sees no GPU; expected one (lighthouse doctor says more)"
+            ? "training.device is \"cuda\", but torch sees no GPU; expected one (" + text::command() + " doctor says more)"
             : "training.device is \"cuda\", but this build has no CUDA kernels; build with LIGHTHOUSE_CUDA=on");
   }
   return wanted == Device::kCpu || !cuda_usable() ? torch::Device(torch::kCPU) : torch::Device(torch::kCUDA, 0);
@@ -79,10 +81,10 @@ std::string describe(const ComputePlan& plan, const RunConfig& config) {
   const std::string where =
       plan.device.is_cuda() ? "cuda (" + kernels::cuda::device_facts(plan.device.index()).name + ")" : "cpu";
   return where + ", " + (plan.type == torch::kBFloat16 ? "bfloat16" : "float32") + ", recompute " +
-         name_of(plan.recompute) + "; needs about " + gigabytes(estimate.total()) + " (" +
-         gigabytes(estimate.parameters) + " for parameters, gradients and optimiser, " +
-         gigabytes(estimate.activations) + " for activations, " + gigabytes(estimate.working) +
-         " while it computes) of " + gigabytes(plan.memory_bytes);
+         name_of(plan.recompute) + "; needs about " + text::bytes_text(estimate.total()) + " (" +
+         text::bytes_text(estimate.parameters) + " for parameters, gradients and optimiser, " +
+         text::bytes_text(estimate.activations) + " for activations, " + text::bytes_text(estimate.working) +
+         " while it computes) of " + text::bytes_text(plan.memory_bytes);
 }
 
 Environment environment(const ComputePlan& plan) {

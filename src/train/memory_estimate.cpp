@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <fstream>
+#include <set>
 #include <stdexcept>
 #include <string>
 
+#include "model/decoder.h"
 #include "model/token_loss.h"
+#include "text/number_text.h"
 
 namespace lighthouse::train {
 namespace {
@@ -31,8 +33,8 @@ struct Widths {
   Widths(const model::ModelConfig& m, double element)
       : hidden(static_cast<double>(m.hidden_size)),
         intermediate(static_cast<double>(m.intermediate_size)),
-        query(static_cast<double>(m.num_attention_heads * m.head_dim)),
-        projections(static_cast<double>((m.num_attention_heads + 2 * m.num_key_value_heads) * m.head_dim)),
+        query(static_cast<double>(m.num_attention_heads) * static_cast<double>(m.head_dim)),
+        projections(query + 2 * static_cast<double>(m.num_key_value_heads) * static_cast<double>(m.head_dim)),
         // float32's attention kernel on a GPU gets grouped heads repeated, and keeps them until the backward pass.
         attended(projections + (element >= kFloat && m.num_key_value_heads < m.num_attention_heads ? 2 * query : 0)) {}
 };
@@ -55,18 +57,13 @@ double kept_in_stage(const RunConfig& config, const StageConfig& stage, double e
     retained = std::min(1.0, static_cast<double>(rows) / context);
   }
   const auto layers = static_cast<double>(m.num_hidden_layers);
-  const double dense = stage.lighthouse ? static_cast<double>(m.full_attention_layers.size()) : layers;
+  const std::set<int64_t> named(m.full_attention_layers.begin(), m.full_attention_layers.end());  // each once
+  const double dense = stage.lighthouse ? static_cast<double>(named.size()) : layers;
   const Widths w(m, element);
   return dense * kept_per_token(w, 1, recompute) + (layers - dense) * kept_per_token(w, retained, recompute);
 }
 
 }  // namespace
-
-std::string gigabytes(double bytes) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.3g GB", bytes / 1e9);
-  return text;
-}
 
 MemoryEstimate estimate_memory(const RunConfig& config, int64_t element_size, model::Recompute recompute) {
   const model::ModelConfig& m = config.model;
@@ -122,19 +119,28 @@ double available_memory_bytes() {
   return bytes;
 }
 
+void expect_weights_fit(const model::ModelConfig& model, double available) {
+  model::check(model);
+  const double needed = kFloat * parameters(model);
+  if (needed <= available) return;
+  throw std::invalid_argument("the model's weights need about " + text::bytes_text(needed) + " of memory; there are " +
+                              text::bytes_text(available) + ". Lower the sizes in [model]");
+}
+
 void expect_fits_memory(const RunConfig& config, int64_t element_size, model::Recompute recompute, double available) {
   const MemoryEstimate estimate = estimate_memory(config, element_size, recompute);
   if (estimate.total() <= available) return;
   const bool more_recompute = recompute != model::Recompute::kFull;
-  throw std::invalid_argument(
-      "the run needs about " + gigabytes(estimate.total()) + " of memory (" + gigabytes(estimate.parameters) + " for " +
-      std::to_string(static_cast<long long>(std::min(parameters(config.model), 1e18))) +
-      " parameters, their gradients and the optimiser, the rest for " + std::to_string(config.training.batch_size) +
-      " sequences of " + std::to_string(config.data.context_length) + " tokens); the device has " +
-      gigabytes(available) + ". Lower training.batch_size" +
-      (config.training.batch_size > 1 ? " (and raise training.accumulation_steps)" : "") +
-      ", data.context_length, attention.top_k or the model's sizes" +
-      (more_recompute ? ", or set training.recompute = \"full\"" : ""));
+  throw std::invalid_argument("the run needs about " + text::bytes_text(estimate.total()) + " of memory (" +
+                              text::bytes_text(estimate.parameters) + " for " +
+                              std::to_string(static_cast<long long>(std::min(parameters(config.model), 1e18))) +
+                              " parameters, their gradients and the optimiser, the rest for " +
+                              text::count_of(config.training.batch_size, "sequence") + " of " +
+                              text::count_of(config.data.context_length, "token") + "); the device has " +
+                              text::bytes_text(available) + ". Lower training.batch_size" +
+                              (config.training.batch_size > 1 ? " (and raise training.accumulation_steps)" : "") +
+                              ", data.context_length, attention.top_k or the model's sizes" +
+                              (more_recompute ? ", or set training.recompute = \"full\"" : ""));
 }
 
 }  // namespace lighthouse::train

@@ -25,10 +25,10 @@ double estimate_reading(const model::ModelConfig& model, int64_t element_size, i
 /// Bytes of the machine's memory, or of this process's control group where that is less.
 double available_memory_bytes();
 
+/// Throws std::invalid_argument where the weights alone do not fit, before a model of that shape is made.
+void expect_weights_fit(const model::ModelConfig& model, double available);
+
 /// Throws std::invalid_argument, with the figures and what to change, where a run cannot fit.
 void expect_fits_memory(const RunConfig& config, int64_t element_size, model::Recompute recompute, double available);
-
-/// "1.23 GB".
-std::string gigabytes(double bytes);
 
 }  // namespace lighthouse::train

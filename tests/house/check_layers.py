@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 # Lower first. The folders of src/ in this order; each may include itself and those before it.
-LAYERS = ["io", "pyramid", "kernels", "ops", "parallel", "model", "train", "huggingface", "inference", "analysis", "report", "cli"]
+LAYERS = ["text", "io", "pyramid", "kernels", "ops", "parallel", "model", "train", "huggingface", "inference", "analysis", "report", "cli"]
 # The layer that each public header belongs to; a header that is missing here is an offence.
 PUBLIC_HEADERS = {"geometry.h": "pyramid", "attention.h": "ops", "rotary.h": "ops"}
 # Frameworks start here: what is below knows none.
