@@ -1,11 +1,13 @@
 #include "train/corpus.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 #include <stdexcept>
+
+#include "train/data_format.h"
+#include "train/text_tokens.h"
 
 namespace lighthouse::train {
 namespace {
@@ -34,54 +36,32 @@ class SplitMix {
   uint64_t state_;
 };
 
-bool matches_any(const fs::path& path, const std::vector<std::string>& patterns) {
-  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-    return fnmatch(pattern.c_str(), path.filename().c_str(), 0) == 0;
-  });
-}
-
-std::vector<fs::path> files_below(const fs::path& folder, const DataConfig& config) {
-  std::vector<fs::path> files;
-  // Links are not followed into folders, so that a loop of links cannot catch the walk.
-  std::error_code error;
-  fs::recursive_directory_iterator walk(folder, error);
-  if (error) throw std::runtime_error("cannot read the folder " + folder.string() + ": " + error.message());
-  const auto fail_unreadable = [](const fs::path& path, const std::error_code& reason) {
-    throw std::runtime_error("cannot read " + path.string() + ": " + reason.message());
-  };
-  while (walk != fs::recursive_directory_iterator()) {
-    const fs::path path = walk->path();
-    if (matches_any(path, config.exclude)) {
-      walk.disable_recursion_pending();
-    } else if (config.include.empty() || matches_any(path, config.include)) {
-      const fs::file_status status = walk->status(error);
-      if (status.type() == fs::file_type::none) fail_unreadable(path, error);
-      if (fs::is_regular_file(status)) files.push_back(path);  // a link to nothing is no file
-    }
-    // On an error the walk is over: it must not look like the end of the folder.
-    walk.increment(error);
-    if (error) fail_unreadable(path, error);
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-/// Of Megatron's pairs the .bin stands for both; a name without an ending may mean the pair.
-fs::path tokens_of_pair(const fs::path& path, DataFormat format) {
-  if (format != DataFormat::kAuto && format != DataFormat::kMegatron) return path;
-  fs::path tokens = path;
-  if (path.extension() == ".idx") {
-    tokens.replace_extension(".bin");
-  } else if (format == DataFormat::kMegatron && !fs::exists(path)) {
-    tokens += ".bin";
-  }
-  return fs::is_regular_file(tokens) ? tokens : path;
-}
-
 /// Whether the user named this very file, rather than a folder that it is in.
 bool is_named(const DataConfig& config, const fs::path& path) {
   return std::find(config.paths.begin(), config.paths.end(), path.string()) != config.paths.end();
 }
+
+/// Files of folders that are of another kind, all of them at once: a user should not meet them one by one.
+class Strangers {
+ public:
+  void add(const fs::path& path, const std::string& problem) {
+    if (count_++ == 0) first_ = problem;
+    patterns_.insert(path.has_extension() ? "*" + path.extension().string() : path.filename().string());
+  }
+
+  void finish() const {
+    if (count_ == 0) return;
+    std::string patterns;
+    for (const auto& pattern : patterns_) patterns += (patterns.empty() ? "\"" : ", \"") + pattern + "\"";
+    throw OtherFormat(first_ + (count_ == 1 ? "" : "; and " + std::to_string(count_ - 1) + " more files are refused") +
+                      ". To pass such files over: data.exclude = [" + patterns + "]");
+  }
+
+ private:
+  size_t count_ = 0;
+  std::string first_;
+  std::set<std::string> patterns_;
+};
 
 }  // namespace
 
@@ -93,76 +73,167 @@ std::vector<int64_t> seeded_permutation(int64_t count, uint64_t seed, uint64_t s
   return order;
 }
 
-std::vector<fs::path> find_files(const DataConfig& config) {
-  std::vector<fs::path> files;
-  for (const auto& text : config.paths) {
-    const fs::path path = tokens_of_pair(text, config.format);
-    std::error_code error;
-    const auto status = fs::status(path, error);
-    if (!fs::exists(status)) throw std::runtime_error("no such file or folder: " + text);
-    if (fs::is_directory(status)) {
-      for (const auto& found : files_below(path, config)) files.push_back(tokens_of_pair(found, config.format));
-    } else {
-      files.push_back(path);
-    }
-  }
-  // A file that is reached twice would stand in both splits.
-  std::set<fs::path> seen;
-  std::erase_if(files, [&](const fs::path& path) { return !seen.insert(fs::canonical(path)).second; });
-  if (files.empty())
-    throw std::runtime_error("no files below " + config.paths.front() + " are left by data.include and data.exclude");
-  return files;
+Corpus::Corpus(const DataConfig& config, uint64_t seed, int64_t vocab_size, const std::vector<fs::path>& run_folders)
+    : begins_{0}, seed_(seed), vocab_size_(vocab_size), context_length_(config.context_length) {
+  DataFiles files = find_data_files(config, run_folders);
+  notes_ = std::move(files.notes);
+  open(config, files.paths);
+  expect_bytes(config, vocab_size);
+  split(config);
+  take_notes();
 }
 
-Corpus::Corpus(const DataConfig& config, uint64_t seed, int64_t vocab_size)
-    : begins_{0}, seed_(seed), vocab_size_(vocab_size), context_length_(config.context_length) {
-  const auto files = find_files(config);
+void Corpus::open(const DataConfig& config, const std::vector<fs::path>& files) {
   // Files are mixed before the tail is held out, so that it is like the rest.
   constexpr uint64_t kFileOrder = 0;
+  // To open a small file for each read would cost more than its memory, while there is memory.
+  constexpr uint64_t kSmall = 1 << 20;
+  uint64_t memory = uint64_t{1} << 30;
+  Strangers strangers;
   sources_.reserve(files.size());
-  for (const int64_t file : seeded_permutation(static_cast<int64_t>(files.size()), seed, kFileOrder)) {
+  for (const int64_t file : seeded_permutation(static_cast<int64_t>(files.size()), seed_, kFileOrder)) {
     const fs::path& path = files[static_cast<size_t>(file)];
-    sources_.emplace_back(path, config.format);
-    begins_.push_back(begins_.back() + sources_.back().num_tokens());
-    if (sources_.back().num_tokens() == 0 && is_named(config, path)) {
+    try {
+      sources_.emplace_back(path, config.format, vocab_size_);
+    } catch (const OtherFormat& error) {
+      if (is_named(config, path)) throw;
+      strangers.add(path, error.what());
+      continue;
+    }
+    TokenSource& source = sources_.back();
+    begins_.push_back(begins_.back() + source.num_tokens());
+    if (source.num_tokens() == 0 && is_named(config, path)) {
       throw std::runtime_error(path.string() + " is empty; expected text or tokens");
     }
+    if (source.num_bytes() >= kSmall || source.num_bytes() > memory) continue;
+    source.keep();
+    memory -= source.num_bytes();
   }
+  strangers.finish();
+}
 
+void Corpus::expect_bytes(const DataConfig& config, int64_t vocab_size) {
+  const TokenSource* const source = text();
+  if (source == nullptr || vocab_size == kByteTokens) return;
+  if (vocab_size > kMostByteTokens) {
+    throw std::runtime_error(
+        source->path().string() + " is text, and " + tokens_are_not_bytes(vocab_size) + " (a vocabulary of bytes has " +
+        std::to_string(kByteTokens) + ", at most " + std::to_string(kMostByteTokens) +
+        "). Make a file of tokens by the model's tokenizer (lighthouse tokenize) and name that" +
+        (is_named(config, source->path()) ? "" : ", or pass text over with data.include = [\"*.bin\"]"));
+  }
+  notes_.push_back("text is read as bytes: of the vocabulary's " + std::to_string(vocab_size) + " tokens the first " +
+                   std::to_string(kByteTokens));
+}
+
+void Corpus::split(const DataConfig& config) {
   const int64_t length = num_tokens();
   const int64_t needed = context_length_ + 1;
+  const bool holds_out = config.validation_fraction > 0;
   const auto held_out = static_cast<int64_t>(config.validation_fraction * static_cast<double>(length));
-  validation_begin_ = length - (config.validation_fraction > 0 ? std::max(held_out, needed) : 0);
+  validation_begin_ = length - (holds_out ? std::max(held_out, needed) : 0);
   validation_sequences_ = (length - validation_begin_) / needed;
   training_sequences_ = validation_begin_ > 0 ? (validation_begin_ - 1) / context_length_ : 0;
   if (training_sequences_ < 1) {
-    throw std::runtime_error("the data is too small: expected at least " + std::to_string(2 * needed) +
-                             " tokens (a training and a held-out sequence of " + std::to_string(needed) + "); got " +
-                             std::to_string(length) + " in " + std::to_string(num_files()) + " files");
+    throw std::runtime_error("the data is too small: expected at least " +
+                             std::to_string((holds_out ? 2 : 1) * needed) + " tokens (a training" +
+                             (holds_out ? " and a held-out" : "") + " sequence of " + std::to_string(needed) +
+                             "); got " + std::to_string(length) + " in " + std::to_string(num_files()) + " files");
+  }
+  if (holds_out && held_out < needed) {
+    notes_.push_back("data.validation_fraction of " + std::to_string(length) + " tokens is " +
+                     std::to_string(held_out) + ", less than a sequence: " + std::to_string(needed) + " are held out");
   }
 }
 
-uint64_t Corpus::fingerprint() {
-  if (fingerprint_) return *fingerprint_;
-  constexpr uint64_t kAllBytes = uint64_t{4} << 30;
-  uint64_t bytes = 0;
-  for (const auto& source : sources_) bytes += source.num_bytes();
+void Corpus::take_notes() {
+  std::vector<std::string> empty;
+  std::map<std::string, std::vector<std::string>> remarks;
+  for (const auto& source : sources_) {
+    if (source.num_bytes() == 0) empty.push_back(source.path().string());
+    if (!source.remark().empty()) remarks[source.remark()].push_back(source.path().string());
+  }
+  if (!empty.empty()) notes_.push_back(note_of(empty, "file is empty", "files are empty"));
+  for (const auto& [remark, names] : remarks) {
+    notes_.push_back(names.front() +
+                     (names.size() == 1 ? " " : " and " + std::to_string(names.size() - 1) + " more: each ") + remark);
+  }
+}
+
+uint64_t Corpus::num_bytes() const {
+  return std::accumulate(sources_.begin(), sources_.end(), uint64_t{0},
+                         [](uint64_t sum, const TokenSource& source) { return sum + source.num_bytes(); });
+}
+
+std::string Corpus::formats() const {
+  std::map<std::string, int64_t> counts;
+  for (const auto& source : sources_) ++counts[source.format_name()];
+  if (counts.size() == 1) return counts.begin()->first;
+  std::string text;
+  for (const auto& [name, count] : counts) text += (text.empty() ? "" : ", ") + std::to_string(count) + " of " + name;
+  return text;
+}
+
+const TokenSource* Corpus::text() const {
+  const auto found = std::find_if(sources_.begin(), sources_.end(), [](const auto& s) { return s.is_text(); });
+  return found == sources_.end() ? nullptr : &*found;
+}
+
+bool Corpus::is_all_text() const {
+  return std::all_of(sources_.begin(), sources_.end(), [](const auto& source) { return source.is_text(); });
+}
+
+uint64_t Corpus::checksum(bool all_bytes) const {
   io::Checksum checksum;
-  for (const auto& source : sources_) source.add_to(checksum, bytes <= kAllBytes);
-  fingerprint_ = checksum.value();
+  const uint64_t bytes = num_bytes();
+  uint64_t done = 0;
+  const auto on_bytes = [&](uint64_t count) {
+    done += count;
+    if (watch_ && all_bytes) watch_(done, bytes);
+  };
+  for (const auto& source : sources_) source.add_to(checksum, all_bytes, on_bytes);
+  return checksum.value();
+}
+
+uint64_t Corpus::times() const {
+  io::Checksum checksum;
+  for (const auto& source : sources_) {
+    checksum.add(source.state().size);
+    checksum.add(static_cast<uint64_t>(source.state().modified));
+    checksum.add(static_cast<uint64_t>(source.state().changed));
+  }
+  return checksum.value();
+}
+
+uint64_t Corpus::fingerprint() {
+  if (!fingerprint_) fingerprint_ = checksum(/*all_bytes=*/true);
   return *fingerprint_;
+}
+
+DataRecord Corpus::record() { return {fingerprint(), times()}; }
+
+bool Corpus::matches(const DataRecord& record, uint64_t always) {
+  constexpr uint64_t kSampledAbove = uint64_t{4} << 30;
+  const uint64_t bytes = num_bytes();
+  if (!record.times && bytes > kSampledAbove) return checksum(/*all_bytes=*/false) == record.fingerprint;
+  if (!fingerprint_ && record.times == times() && bytes > always) fingerprint_ = record.fingerprint;
+  return fingerprint() == record.fingerprint;
 }
 
 /// A sequence may begin in one file and end in another.
 void Corpus::read(int64_t begin, int64_t* out) const {
   int64_t left = context_length_ + 1;
   auto source = static_cast<size_t>(std::upper_bound(begins_.begin(), begins_.end(), begin) - begins_.begin()) - 1;
-  for (; left > 0; ++source) {
-    const int64_t count = std::min(left, begins_[source + 1] - begin);
-    if (count > 0) sources_[source].read(begin - begins_[source], count, vocab_size_, out);
-    begin += count;
-    out += count;
-    left -= count;
+  try {
+    for (; left > 0; ++source) {
+      const int64_t count = std::min(left, begins_[source + 1] - begin);
+      if (count > 0) sources_[source].read(begin - begins_[source], count, out);
+      begin += count;
+      out += count;
+      left -= count;
+    }
+  } catch (const std::runtime_error& error) {
+    throw DataError(error.what());
   }
 }
 

@@ -15,7 +15,7 @@ constexpr std::array<char, 9> kMagic = {'M', 'M', 'I', 'D', 'I', 'D', 'X', '\0',
 constexpr uint64_t kVersion = 1;
 constexpr uint64_t kHeader = kMagic.size() + 8 + 1 + 8 + 8;
 
-[[noreturn]] void fail(const std::filesystem::path& path, const std::string& what) {
+[[noreturn]] void fail_index(const std::filesystem::path& path, const std::string& what) {
   throw std::runtime_error(path.string() + ": " + what);
 }
 
@@ -48,16 +48,16 @@ struct Header {
 Header read_header(const io::MappedFile& file) {
   const auto& path = file.path();
   if (file.size() < kHeader || std::memcmp(file.bytes(), kMagic.data(), kMagic.size()) != 0) {
-    fail(path, "expected a Megatron index, a file that begins with MMIDIDX and has at least " +
+    fail_index(path, "expected a Megatron index, a file that begins with MMIDIDX and has at least " +
                    std::to_string(kHeader) + " bytes; got " + std::to_string(file.size()) + " bytes of something else");
   }
   const uint8_t* const numbers = file.bytes() + kMagic.size();
   const auto version = number_at<uint64_t>(numbers);
-  if (version != kVersion) fail(path, "expected version 1 of the index; got " + std::to_string(version));
+  if (version != kVersion) fail_index(path, "expected version 1 of the index; got " + std::to_string(version));
   const uint8_t code = numbers[8];
   const auto type = token_type(code);
   if (!type) {
-    fail(path, "expected tokens of type 1 (uint8), 3 (int16), 4 (int32), 5 (int64) or 8 (uint16); got " +
+    fail_index(path, "expected tokens of type 1 (uint8), 3 (int16), 4 (int32), 5 (int64) or 8 (uint16); got " +
                    std::to_string(code));
   }
   return {*type, number_at<uint64_t>(numbers + 9), number_at<uint64_t>(numbers + 17)};
@@ -73,15 +73,15 @@ void check_sequences(const io::MappedFile& file, const Header& header, const std
     const auto length = number_at<int32_t>(lengths, i);
     const auto pointer = number_at<int64_t>(pointers, i);
     const std::string name = "sequence " + std::to_string(i);
-    if (length < 0) fail(file.path(), name + " has a length of " + std::to_string(length));
+    if (length < 0) fail_index(file.path(), name + " has a length of " + std::to_string(length));
     if (pointer < 0 || static_cast<uint64_t>(pointer) != expected) {
-      fail(file.path(), name + " begins at byte " + std::to_string(pointer) + "; expected " + std::to_string(expected) +
+      fail_index(file.path(), name + " begins at byte " + std::to_string(pointer) + "; expected " + std::to_string(expected) +
                             ", where the one before it ends");
     }
     expected += static_cast<uint64_t>(length) * size_of(header.type);
   }
   if (expected != bytes) {
-    fail(file.path(), "its sequences end at byte " + std::to_string(expected) + "; " + tokens.string() + " has " +
+    fail_index(file.path(), "its sequences end at byte " + std::to_string(expected) + "; " + tokens.string() + " has " +
                           std::to_string(bytes));
   }
 }
@@ -93,7 +93,7 @@ void check_bounds(const io::MappedFile& file, const Header& header) {
   for (uint64_t i = 0; i < header.bounds; ++i) {
     const auto bound = number_at<int64_t>(bounds, i);
     if (bound < before || static_cast<uint64_t>(bound) > header.sequences) {
-      fail(file.path(), "document bound " + std::to_string(i) + " is " + std::to_string(bound) + "; expected " +
+      fail_index(file.path(), "document bound " + std::to_string(i) + " is " + std::to_string(bound) + "; expected " +
                             std::to_string(before) + " to " + std::to_string(header.sequences));
     }
     before = bound;
@@ -117,7 +117,7 @@ TokenType check_megatron_index(const std::filesystem::path& index, const std::fi
                               ? 0
                               : kHeader + header.sequences * 12 + header.bounds * sizeof(int64_t);
   if (needed != file.size()) {
-    fail(index, "its header says " + std::to_string(header.sequences) + " sequences and " +
+    fail_index(index, "its header says " + std::to_string(header.sequences) + " sequences and " +
                     std::to_string(header.bounds) + " document bounds; the file's " + std::to_string(file.size()) +
                     " bytes hold another number");
   }

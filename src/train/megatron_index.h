@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "train/token_source.h"
+#include "train/token_type.h"
 
 namespace lighthouse::train {
 

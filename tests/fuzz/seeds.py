@@ -29,7 +29,7 @@ def seeds(root: pathlib.Path) -> dict[str, list[bytes]]:
     tokens = [b"\x00\xff\x00" + llm_c, b"\x04\xff\x00" + llm_c_wide, b"\x01\xff\x80text", b"\x02\xff\x00\x01\x00\x02\x00", b"\x03\xff\x00\x01\x00\x00\x00"]
     # Two sequences of three and one uint16 tokens, of one document each: 8 bytes.
     index = b"MMIDIDX\x00\x00" + struct.pack("<QBQQ", 1, 8, 2, 3) + struct.pack("<2i2q3q", 3, 1, 0, 6, 0, 1, 2)
-    tokens.append(b"\x05\x08\x00" + index)
+    tokens.append(b"\x06\x08\x00" + index)
     configs = [path.read_bytes() for path in sorted((root / "configs").glob("*.toml"))]
     return {"fuzz_safetensors": [empty, small, summed, typed], "fuzz_tokens": tokens, "fuzz_config": configs}
 
