@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 #include "lighthouse/geometry.h"
 
@@ -57,6 +58,26 @@ struct Gathered {
   at::Tensor value;
 };
 
+/// torch's kernels for the attention that runs on the gathered rows, and on all rows where attention is dense.
+enum class InnerKernel {
+  kAuto,       ///< What environment variable LIGHTHOUSE_INNER names; without it the fastest that fits (docs/PYTHON.md).
+  kCudnn,      ///< CUDA, 16-bit types, D <= 128. Its gradient of the queries differs from run to run.
+  kFlash,      ///< CUDA: FlashAttention-2, 16-bit types, D <= 256. CPU: torch's flash kernel.
+  kEfficient,  ///< CUDA: the memory-efficient kernel, all types but float64.
+  kMath,       ///< Plain products, all types: holds an S x S matrix for every head.
+};
+
+/// "auto", "cudnn", "flash", "efficient" or "math".
+const char* name_of(InnerKernel kernel);
+
+/// The kernel of that name. Throws c10::ValueError with the list.
+InnerKernel inner_kernel_named(const std::string& name);
+
+/// The kernel that dense_attention runs for a query [B, H, N, D]: never kAuto. Throws where the one that is named, by
+/// the caller or by LIGHTHOUSE_INNER, cannot run: another type, head dimension or device than it takes, or torch's
+/// deterministic mode with a kernel that is not.
+InnerKernel chosen_inner_kernel(const at::Tensor& query, InnerKernel kernel = InnerKernel::kAuto);
+
 /// A causal attention kernel over (query [B, H, S, D], key [B, K, S, D], value [B, K, S, D], scale) -> [B, H, S, D].
 using InnerAttention =
     std::function<at::Tensor(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale)>;
@@ -65,7 +86,8 @@ struct AttentionOptions : SelectionOptions {
   std::optional<double> scale;                ///< Default 1 / sqrt(D).
   std::optional<Scores> scores;               ///< Default: the vectors' own norms.
   std::optional<WindowScores> window_scores;  ///< In place of both: no pass over query and key is needed then.
-  InnerAttention inner;                       ///< Default: dense_attention.
+  InnerAttention inner;                       ///< Default: dense_attention, with inner_kernel.
+  InnerKernel inner_kernel = InnerKernel::kAuto;
 };
 
 /// Chooses the entries to keep. O(N D) to score, no gradient. query [B, H, N, D], key [B, K, N, D].
@@ -81,14 +103,15 @@ Gathered gather(const at::Tensor& query, const at::Tensor& key, const at::Tensor
 /// Adds each retained row to the positions it speaks for: [B, H, S, D] -> [B, H, N, D]. Differentiable.
 at::Tensor scatter(const at::Tensor& output, const Tree& tree);
 
-/// Causal softmax attention over the whole sequence by torch's own kernel; never holds an N x N matrix.
+/// Causal softmax attention over the whole sequence by torch's own kernel; never holds an N x N matrix, unless kMath is
+/// named.
 at::Tensor dense_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                           std::optional<double> scale = std::nullopt);
+                           std::optional<double> scale = std::nullopt, InnerKernel kernel = InnerKernel::kAuto);
 
 /// The layer: query [B, H, N, D], key and value [B, K, N, D] -> [B, H, N, D].
 ///
 /// Costs O(N D) beside the inner attention over S rows. Where S >= N the method has nothing to give: dense attention
-/// runs instead, and a warning says so once.
+/// runs instead, and a warning says so, once for each N and options.
 at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                      const AttentionOptions& options = {});
 

@@ -13,6 +13,7 @@
 
 #include "model/parts.h"
 #include "model/products.h"
+#include "ops/checks.h"
 #include "ops/fused.h"
 
 namespace lighthouse::model {
@@ -74,9 +75,15 @@ AttentionState run_inner(Gathered inputs, const BlockSettings& s, bool keep) {
   const torch::AutoGradMode grad_mode(keep);
   const double scale =
       s.options != nullptr && s.options->scale ? *s.options->scale : 1.0 / std::sqrt(static_cast<double>(s.head_dim));
-  state.output = s.options != nullptr && s.options->inner
-                     ? s.options->inner(inputs.query, inputs.key, inputs.value, scale)
-                     : dense_attention(inputs.query, inputs.key, inputs.value, scale);
+  if (s.options != nullptr && s.options->inner) {
+    state.output = s.options->inner(inputs.query, inputs.key, inputs.value, scale);
+    ops::check_inner_output("lighthouse::attention", state.output, inputs.query);
+    TORCH_CHECK_VALUE(!keep || state.output.requires_grad(),
+                      "lighthouse::attention: the inner attention must return what depends on its inputs, for their "
+                      "gradients; got a tensor without a graph");
+  } else {
+    state.output = dense_attention(inputs.query, inputs.key, inputs.value, scale, s.inner_kernel);
+  }
   if (keep) state.inputs = std::move(inputs);
   return state;
 }
@@ -149,8 +156,14 @@ Tensor attend_backward(AttentionState state, const Tensor& grad, const Sizes& si
   {
     const PartScope scope("attention", {2.5 * attention_flops(s, sizes.batch, state.output.size(2)), 0});
     const auto found = torch::autograd::grad({state.output}, {state.inputs.query, state.inputs.key, state.inputs.value},
-                                             {grad_output}, /*retain_graph=*/false);
-    grads = {found[0], found[1], found[2]};
+                                             {grad_output}, /*retain_graph=*/false, /*create_graph=*/false,
+                                             /*allow_unused=*/true);
+    // An inner attention of the caller's need not use all of them.
+    const auto or_zeros = [](const Tensor& grad, const Tensor& of) {
+      return grad.defined() ? grad : torch::zeros_like(of);
+    };
+    grads = {or_zeros(found[0], state.inputs.query), or_zeros(found[1], state.inputs.key),
+             or_zeros(found[2], state.inputs.value)};
   }
   const std::optional<Tree> tree = std::move(state.tree);
   state = {};
@@ -285,7 +298,7 @@ class Block : public torch::autograd::Function<Block> {
     state->sizes = {x.size(0), x.size(1), x.size(2), gate.size(0)};
     state->settings = s;
     state->weights = w;
-    Tensor y = run(*state, x.detach().reshape({-1, x.size(2)}), keep);
+    Tensor y = run(*state, x.detach().reshape({-1, x.size(2)}).contiguous(), keep);
     state->settings.options = nullptr;
     state->settings.observer = {};
     if (keep) context->saved_data["state"] = c10::IValue::make_capsule(std::move(state));
@@ -430,7 +443,10 @@ class Norm : public torch::autograd::Function<Norm> {
 Tensor run_norm(const Tensor& x, const Tensor& gain, double epsilon) { return Norm::apply(x, gain, epsilon); }
 
 Tensor run_block(const Tensor& x, const BlockWeights& w, const BlockSettings& settings) {
-  const bool keep = torch::GradMode::is_enabled() && (x.requires_grad() || w.input_norm.requires_grad());
+  // As autograd decides whether there will be a backward pass: any of the inputs may be the only one that is trained.
+  const bool keep = torch::GradMode::is_enabled() &&
+                    torch::autograd::any_variable_requires_grad(
+                        {x, w.input_norm, w.query, w.key, w.value, w.output, w.post_norm, w.gate, w.up, w.down});
   return Block::apply(x, w, settings, keep, w.input_norm, w.query, w.key, w.value, w.output, w.post_norm, w.gate, w.up,
                       w.down);
 }

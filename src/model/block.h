@@ -40,6 +40,7 @@ struct BlockSettings {
   double epsilon = 0;
   RotaryTable table;                          ///< Of x's length.
   const AttentionOptions* options = nullptr;  ///< Null: dense. Only during the call.
+  InnerKernel inner_kernel = InnerKernel::kAuto;
   Recompute recompute = Recompute::kNone;
   /// Called in forward with query [B, H, N, D] and key [B, K, N, D] as attention gets them.
   std::function<void(const torch::Tensor& query, const torch::Tensor& key)> observer;

@@ -3,6 +3,8 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 
@@ -16,6 +18,18 @@ torch::nn::Linear make_linear(int64_t in, int64_t out) {
   return torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(false));
 }
 
+/// Before anything is computed from the sizes.
+void expect_matrix(const std::string& name, std::initializer_list<int64_t> sizes) {
+  int64_t values = 1;
+  std::string got;
+  bool fits = true;
+  for (const int64_t size : sizes) {
+    fits = fits && !__builtin_mul_overflow(values, size, &values);
+    got += (got.empty() ? "" : " x ") + std::to_string(size);
+  }
+  if (!fits) throw std::invalid_argument("model: " + name + " must be below 2^63; got " + got);
+}
+
 }  // namespace
 
 void check(const ModelConfig& c) {
@@ -26,6 +40,11 @@ void check(const ModelConfig& c) {
   expect(c.vocab_size > 0 && c.hidden_size > 0 && c.intermediate_size > 0 && c.num_hidden_layers > 0 &&
              c.num_attention_heads > 0 && c.num_key_value_heads > 0,
          "every size must be positive");
+  expect_matrix("vocab_size x hidden_size", {c.vocab_size, c.hidden_size});
+  expect_matrix("hidden_size x intermediate_size", {c.hidden_size, c.intermediate_size});
+  // Queries, keys and values of no more heads than the queries have.
+  expect_matrix("3 x num_attention_heads x head_dim x hidden_size",
+                {3, c.num_attention_heads, std::max<int64_t>(1, c.head_dim), c.hidden_size});
   expect(c.num_attention_heads % c.num_key_value_heads == 0,
          "num_attention_heads must be a multiple of num_key_value_heads; got " + text(c.num_attention_heads) + " and " +
              text(c.num_key_value_heads));
@@ -146,6 +165,7 @@ torch::Tensor DecoderImpl::hidden(const torch::Tensor& tokens) {
   settings.epsilon = config_.rms_norm_eps;
   settings.table = table_for(tokens.size(1), tokens.device());
   settings.recompute = recompute_;
+  settings.inner_kernel = options_.inner_kernel;
   for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
     settings.options = layer_options(layer);
     if (observer_) {

@@ -71,6 +71,7 @@ class TokenLoss : public torch::autograd::Function<TokenLoss> {
       torch::div_out(scaled, slope, torch::scalar_tensor(divisor, slope.options().device(torch::kCPU)));
       Tensor to = grad_hidden.narrow(0, first, count);
       torch::mm_out(to, scaled, narrow);
+      if (!weight.requires_grad()) return;
       const Tensor grad = weight_gradient(scaled, part);
       grad_weight = grad_weight.defined() ? grad_weight.add_(grad) : grad;
     });
@@ -80,8 +81,10 @@ class TokenLoss : public torch::autograd::Function<TokenLoss> {
 
   static variable_list backward(AutogradContext* context, const variable_list& grads) {
     const auto saved = context->get_saved_variables();
-    return {saved[0] * grads[0].to(saved[0].scalar_type()), saved[1] * grads[0].to(saved[1].scalar_type()), Tensor(),
-            Tensor(), Tensor()};
+    const auto times = [&](const Tensor& gradient) {
+      return gradient.defined() ? gradient * grads[0].to(gradient.scalar_type()) : gradient;
+    };
+    return {times(saved[0]), times(saved[1]), Tensor(), Tensor(), Tensor()};
   }
 };
 

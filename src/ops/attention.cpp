@@ -5,9 +5,11 @@
 #include <torch/library.h>
 
 #include <cmath>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "lighthouse/rotary.h"
 #include "ops/checks.h"
@@ -27,23 +29,25 @@ PyramidOptions options_of(const Geometry& geometry) {
   return {geometry.num_levels(), geometry.pooling_factor(), geometry.top_k(), geometry.num_tiles()};
 }
 
-/// Once for each N and options, and no more where batches are of ever new lengths.
+/// Once for each N and options; of the same options for some lengths only, where batches are of ever new ones.
 void warn_dense(const SymInt& num_tokens, const SymInt& retained, const PyramidOptions& options) {
   if (options.num_levels == 1) return;  // that is how to ask for dense attention
   if (num_tokens.maybe_as_int() == 0) return;
-  std::string message =
-      c10::str(kOp, ": ", retained, " of ", num_tokens, " tokens would be retained (num_levels=", options.num_levels,
-               ", pooling_factor=", options.pooling_factor, ", top_k=", ops::top_k(kOp, num_tokens, options),
-               "), so dense attention runs instead. A longer sequence or a smaller top_k would gain.");
-  constexpr size_t kMost = 16;
+  constexpr size_t kMostLengths = 8;
   static std::mutex mutex;
-  static std::set<std::string> given;
+  static std::map<std::string, std::set<std::string>> lengths_of_options;
+  std::string last;
   {
+    const std::string key = c10::str(options.num_levels, " ", options.pooling_factor, " ", options.top_k.value_or(0),
+                                     " ", options.num_tiles.value_or(0));
     const std::scoped_lock lock(mutex);
-    if (given.size() >= kMost || !given.insert(message).second) return;
-    if (given.size() == kMost) message += " Further lengths are not reported.";
+    auto& lengths = lengths_of_options[key];
+    if (lengths.size() >= kMostLengths || !lengths.insert(c10::str(num_tokens)).second) return;
+    if (lengths.size() == kMostLengths) last = " Other lengths with these options are not reported any more.";
   }
-  TORCH_WARN(message);
+  TORCH_WARN(kOp, ": ", retained, " of ", num_tokens, " tokens would be retained (num_levels=", options.num_levels,
+             ", pooling_factor=", options.pooling_factor, ", top_k=", ops::top_k(kOp, num_tokens, options),
+             "), so dense attention runs instead. A longer sequence or a smaller top_k would gain.", last);
 }
 
 }  // namespace
@@ -110,13 +114,9 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
                            : 1.0 / std::sqrt(static_cast<double>(query.sym_size(3).guard_int(__FILE__, __LINE__)));
   TORCH_CHECK_VALUE(std::isfinite(scale) && scale > 0, kOp, ": scale must be a finite number above 0; got ", scale);
   const auto inner = [&](const Tensor& q, const Tensor& k, const Tensor& v) {
-    if (!options.inner) return dense_attention(q, k, v, scale);
+    if (!options.inner) return dense_attention(q, k, v, scale, options.inner_kernel);
     Tensor output = options.inner(q, k, v, scale);
-    TORCH_CHECK_VALUE(output.sym_sizes() == q.sym_sizes(), kOp, ": the inner attention must return its query's shape, ",
-                      q.sym_sizes(), "; got ", output.sym_sizes());
-    TORCH_CHECK_TYPE(output.scalar_type() == q.scalar_type(), kOp,
-                     ": the inner attention must return its query's dtype, ", q.scalar_type(), "; got ",
-                     output.scalar_type());
+    ops::check_inner_output(kOp, output, q);
     return output;
   };
   const SymInt num_tokens = query.sym_size(2);
@@ -140,7 +140,7 @@ Tensor attention_operator(const Tensor& query, const Tensor& key, const Tensor& 
                           const std::optional<Tensor>& query_scores, const std::optional<Tensor>& key_scores,
                           bool window_scores, int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
                           std::optional<int64_t> num_tiles, bool cover_prefix, bool causal_selection,
-                          std::optional<double> scale) {
+                          std::optional<double> scale, std::optional<std::string_view> inner) {
   TORCH_CHECK_VALUE(query_scores.has_value() == key_scores.has_value(), kOp,
                     ": expected both scores or neither; got one");
   AttentionOptions options;
@@ -148,6 +148,7 @@ Tensor attention_operator(const Tensor& query, const Tensor& key, const Tensor& 
   options.cover_prefix = cover_prefix;
   options.causal_selection = causal_selection;
   options.scale = scale;
+  if (inner) options.inner_kernel = inner_kernel_named(std::string(*inner));
   if (query_scores && window_scores) options.window_scores = WindowScores{*query_scores, *key_scores};
   if (query_scores && !window_scores) options.scores = Scores{*query_scores, *key_scores};
   return attention(query, key, value, options);

@@ -176,6 +176,17 @@ void check_angles(const char* op, const at::Tensor& query, const at::Tensor& cos
   check("sin", sin);
 }
 
+void check_inner_output(const char* op, const at::Tensor& output, const at::Tensor& query) {
+  constexpr const char* kMust = ": the inner attention must return its query's ";
+  TORCH_CHECK_TYPE(output.defined(), op, ": the inner attention must return a tensor; got none");
+  TORCH_CHECK_VALUE(output.sym_sizes() == query.sym_sizes(), op, kMust, "shape, ", shape_of(query), "; got ",
+                    shape_of(output));
+  TORCH_CHECK_TYPE(output.scalar_type() == query.scalar_type(), op, kMust, "dtype, ", query.scalar_type(), "; got ",
+                   output.scalar_type());
+  TORCH_CHECK_VALUE(output.device() == query.device(), op, kMust, "device, ", query.device(), "; got ",
+                    output.device());
+}
+
 kernels::ScalarType kernel_scalar_type(const char* op, const at::Tensor& tensor) {
   switch (tensor.scalar_type()) {
     case at::kFloat: return kernels::ScalarType::kFloat32;

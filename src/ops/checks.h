@@ -45,6 +45,9 @@ void check_window_scores(const char* op, const at::Tensor& query_scores, const a
 /// cos and sin: float32 [N, D / 2] on query's device, for an even D.
 void check_angles(const char* op, const at::Tensor& query, const at::Tensor& cos, const at::Tensor& sin);
 
+/// What a caller's inner attention returned for its query: of the same shape, dtype and device.
+void check_inner_output(const char* op, const at::Tensor& output, const at::Tensor& query);
+
 /// The kernels' name of the tensor's dtype.
 kernels::ScalarType kernel_scalar_type(const char* op, const at::Tensor& tensor);
 

@@ -9,6 +9,7 @@
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/memory.h"
 #include "kernels/node.h"
+#include "kernels/pyramid.h"
 #include "ops/checks.h"
 #include "ops/kernel_arguments.h"
 #include "ops/operators.h"
@@ -116,9 +117,11 @@ struct Cpu {
     return make_tree_geometry(op, num_tokens, options);
   }
 
-  /// Nodes of a tree of other k or n have other ranks, which would lead outside what is allocated by these. Each tile's
-  /// last window has its highest rank: looking at those tells.
-  static void check_tree(const char* op, const Tensor& nodes, const Geometry& geometry) {
+  /// Nodes of another tree have other ranks, which would lead outside what is allocated by these sizes, or leave rows
+  /// unwritten. Each tile's last window has its highest rank, which depends on the sizes alone; then all are looked at,
+  /// which is a hundredth of the rows' work.
+  static void check_tree(const char* op, const Tensor& nodes_in, const Geometry& geometry) {
+    const Tensor nodes = nodes_in.contiguous();
     if (geometry.num_levels() == 1 || geometry.num_coarsest_windows() == 0) return;
     const int64_t roots = geometry.level_offset(geometry.num_levels() - 1) - geometry.num_tokens();
     const auto words = nodes.accessor<const int32_t, 3>();
@@ -134,6 +137,18 @@ struct Cpu {
         }
       }
     }
+    const kernels::Pyramid pyramid = kernels::to_pyramid(geometry);
+    const auto* const first = nodes.const_data_ptr<int32_t>();
+    torch_threads()(
+        nodes.size(0) * nodes.size(1), 1 + 65536 / (pyramid.num_nodes + 1), [&](int64_t begin, int64_t end) {
+          for (int64_t tree = begin; tree < end; ++tree) {
+            const auto fault = kernels::cpu::find_tree_fault(pyramid, first + tree * pyramid.num_nodes);
+            TORCH_CHECK_VALUE(
+                !fault, op, ": the tree's nodes must be those of pooling_factor=", geometry.pooling_factor(),
+                "; got nodes of another selection: window ", fault->window, " of level ", fault->level, " is entry ",
+                fault->rank, " of them, not ", fault->expected_rank, " (-1: not retained), for ", geometry.to_string());
+          }
+        });
   }
 
   static std::vector<Tensor> move(const char* op, Direction direction, kernels::Span span,
@@ -159,21 +174,7 @@ struct Cpu {
     return outputs;
   }
 
-  static void list(const char* op, const Tensor& nodes, const kernels::ListParameters& parameters) {
-    // With another p the last rank may be right, and tokens yet come before the first row.
-    const auto& pyramid = parameters.pyramid;
-    const int64_t p = pyramid.pooling_factor;
-    const auto* words = nodes.const_data_ptr<int32_t>();
-    for (int64_t tree = 0; tree < parameters.trees; ++tree, words += pyramid.num_nodes) {
-      for (int64_t window = 0; pyramid.num_nodes > 0 && window < pyramid.num_windows[1]; ++window) {
-        const auto word = words[window];
-        if (word == kernels::kNotRetained || (word & kernels::kExpanded) == 0) continue;
-        const int64_t rank = word >> kernels::kRankShift;
-        TORCH_CHECK_VALUE(rank >= p, op, ": the tree's nodes must be those of pooling_factor=", p,
-                          "; got nodes of another selection: the tokens of window ", window,
-                          " of level 1 would end before entry ", rank);
-      }
-    }
+  static void list(const char*, const Tensor&, const kernels::ListParameters& parameters) {
     kernels::cpu::list_entries(parameters, torch_threads());
   }
 };

@@ -2,7 +2,6 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
-#include <limits>
 #include <vector>
 
 #include "kernels/pyramid.h"
@@ -17,12 +16,9 @@ namespace {
 
 using at::Tensor;
 
-/// Device code counts tokens and windows in 32 bits; offsets into tensors have 64.
 Geometry make_cuda_geometry(const char* op, int64_t num_tokens, const PyramidOptions& options) {
   Geometry geometry = make_tree_geometry(op, num_tokens, options);
-  TORCH_CHECK_VALUE(geometry.num_entries() < std::numeric_limits<int32_t>::max(), op,
-                    ": on CUDA a pyramid must have fewer than 2^31 entries; got ", geometry.num_entries(), " for ",
-                    geometry.to_string());
+  check_cuda_geometry(op, geometry);
   return geometry;
 }
 
@@ -120,7 +116,7 @@ struct Cuda {
     return make_cuda_geometry(op, num_tokens, options);
   }
 
-  /// By the kernels: the host would have to wait for the nodes.
+  /// By the kernels, which bound every rank that they follow: the host would have to wait for the nodes.
   static void check_tree(const char*, const Tensor&, const Geometry&) {}
 
   static std::vector<Tensor> move(const char* op, Direction direction, kernels::Span span,

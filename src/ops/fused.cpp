@@ -1,5 +1,6 @@
 #include "ops/fused.h"
 
+#include <ATen/MemoryOverlap.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "kernels/cpu/kernels.h"
 #include "ops/checks.h"
@@ -37,15 +39,60 @@ void torch_threads(int64_t count, int64_t grain, const kernels::ParallelBody& bo
 
 bool on_cuda(const Tensor& tensor) { return tensor.is_cuda(); }
 
-void check_rows_of(const char* name, const Tensor& tensor) {
-  TORCH_CHECK_VALUE(tensor.dim() == 2 && tensor.is_contiguous(), "lighthouse: ", name,
-                    " must be contiguous rows [rows, columns]; got ", tensor.sizes());
+void check_rows_of(const char* op, const char* name, const Tensor& tensor) {
+  TORCH_CHECK_VALUE(tensor.dim() == 2 && tensor.is_contiguous(), op, ": ", name,
+                    " must be contiguous rows [rows, columns]; got ", tensor.sizes(), " with strides ",
+                    tensor.strides());
+  TORCH_CHECK_TYPE(tensor.is_floating_point(), op, ": ", name, " must be of a floating dtype; got ",
+                   tensor.scalar_type());
+}
+
+/// Callers bring what an inner attention of theirs returned: sizes, dtype and device are asked, and strides are not.
+void check_fits(const char* op, const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
+  TORCH_CHECK_VALUE(tensor.defined() && tensor.sizes() == sizes, op, ": ", name, " must be ", sizes, "; got ",
+                    tensor.defined() ? c10::str(tensor.sizes()) : "none");
+  TORCH_CHECK_TYPE(tensor.scalar_type() == like.scalar_type(), op, ": ", name, " must be of dtype ", like.scalar_type(),
+                   "; got ", tensor.scalar_type());
+  TORCH_CHECK_VALUE(tensor.device() == like.device(), op, ": ", name, " must be on ", like.device(), "; got ",
+                    tensor.device());
+}
+
+void check_gain(const char* op, const Tensor& gain, const Tensor& input) {
+  TORCH_CHECK_VALUE(gain.dim() == 1 && gain.size(0) == input.size(1), op, ": the gain must be [", input.size(1),
+                    "]; got ", gain.sizes());
+  TORCH_CHECK_TYPE(gain.is_floating_point(), op, ": the gain must be of a floating dtype; got ", gain.scalar_type());
+  TORCH_CHECK_VALUE(gain.device() == input.device(), op, ": the gain must be on ", input.device(), "; got ",
+                    gain.device());
+}
+
+/// A tensor that is written into: of these sizes, and with contiguous rows of its own.
+void check_target(const char* op, const char* name, const Tensor& to, at::IntArrayRef sizes, const Tensor& like) {
+  check_fits(op, name, to, sizes, like);
+  TORCH_CHECK_VALUE(to.stride(-1) == 1 || to.size(-1) == 1, op, ": ", name, " must have contiguous rows; got strides ",
+                    to.strides());
+  at::assert_no_internal_overlap(to);
+}
+
+void check_rotation(const char* op, const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
+                    const Tensor& to_query, const Tensor& to_key) {
+  check_heads(op, "N", query, key, std::nullopt);
+  check_angles(op, query, cos, sin);
+  check_target(op, "the rotated query", to_query, query.sizes(), query);
+  check_target(op, "the rotated key", to_key, key.sizes(), query);
+}
+
+/// Sizes [B, heads, N, D] of what a tree's rows [B, heads, S, D] are spread over.
+std::vector<int64_t> spread_sizes(const Tensor& rows, const Tree& tree) {
+  return {rows.size(0), rows.size(1), tree.geometry.num_tokens(), rows.size(3)};
 }
 
 }  // namespace
 
 Normalized rms_norm(const Tensor& input, const Tensor& addend, const Tensor& gain, double epsilon) {
-  check_rows_of("the norm's input", input);
+  constexpr const char* kOp = "lighthouse::rms_norm";
+  check_rows_of(kOp, "input", input);
+  check_gain(kOp, gain, input);
+  if (addend.defined()) check_fits(kOp, "addend", addend, input.sizes(), input);
   if (on_cuda(input) && cuda::norm_fits(input)) return cuda::rms_norm(input, addend, gain, epsilon);
   const auto type = wide_type(input);
   Tensor sum = addend.defined() ? input + addend : input;
@@ -56,7 +103,11 @@ Normalized rms_norm(const Tensor& input, const Tensor& addend, const Tensor& gai
 
 NormGradients rms_norm_backward(const Tensor& grad, const Tensor& input, const Tensor& gain, double epsilon,
                                 const Tensor& residual, bool with_normal) {
-  check_rows_of("the norm's input", input);
+  constexpr const char* kOp = "lighthouse::rms_norm_backward";
+  check_rows_of(kOp, "input", input);
+  check_gain(kOp, gain, input);
+  check_fits(kOp, "grad", grad, input.sizes(), input);
+  if (residual.defined()) check_fits(kOp, "residual", residual, input.sizes(), input);
   if (on_cuda(input) && cuda::norm_fits(input)) {
     return cuda::rms_norm_backward(grad, input, gain, epsilon, residual, with_normal);
   }
@@ -73,17 +124,28 @@ NormGradients rms_norm_backward(const Tensor& grad, const Tensor& input, const T
           with_normal ? (scaled * weight).to(input.scalar_type()) : Tensor()};
 }
 
+namespace {
+
+void check_gate_up(const char* op, const Tensor& gate_up) {
+  check_rows_of(op, "gate_up", gate_up);
+  TORCH_CHECK_VALUE(gate_up.size(1) % 2 == 0, op, ": gate_up must be [rows, 2 F]; got ", gate_up.sizes());
+}
+
+}  // namespace
+
 Tensor swiglu(const Tensor& gate_up) {
-  check_rows_of("gate and up", gate_up);
-  if (on_cuda(gate_up)) return cuda::swiglu(gate_up);
+  check_gate_up("lighthouse::swiglu", gate_up);
+  if (on_cuda(gate_up) && cuda::swiglu_fits(gate_up)) return cuda::swiglu(gate_up);
   const auto halves = gate_up.chunk(2, -1);
   return at::silu(halves[0]) * halves[1];
 }
 
 SwigluGradients swiglu_backward(const Tensor& grad, Tensor gate_up) {
-  check_rows_of("gate and up", gate_up);
-  if (on_cuda(gate_up)) return cuda::swiglu_backward(grad, gate_up);
-  Tensor output = at::empty_like(grad);
+  constexpr const char* kOp = "lighthouse::swiglu_backward";
+  check_gate_up(kOp, gate_up);
+  check_fits(kOp, "grad", grad, {gate_up.size(0), gate_up.size(1) / 2}, gate_up);
+  if (on_cuda(gate_up) && cuda::swiglu_fits(gate_up)) return cuda::swiglu_backward(grad, gate_up);
+  Tensor output = at::empty(grad.sizes(), grad.options());
   // Some rows at a time: the values in between are many, and small enough for the cache then.
   constexpr int64_t kRows = 256;
   for (int64_t first = 0; first < gate_up.size(0); first += kRows) {
@@ -156,6 +218,7 @@ Tensor token_attention(const Tensor& query, const Tensor& key, const Tensor& val
 
 void rotate_into(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin, bool inverse,
                  const Tensor& to_query, const Tensor& to_key) {
+  check_rotation("lighthouse::rotate_into", query, key, cos, sin, to_query, to_key);
   if (on_cuda(query)) {
     PyramidOptions whole;
     whole.num_levels = 1;
@@ -169,8 +232,10 @@ void rotate_into(const Tensor& query, const Tensor& key, const Tensor& cos, cons
 
 WindowScores rotate_and_score_into(const Tensor& query, const Tensor& key, const Tensor& cos, const Tensor& sin,
                                    const PyramidOptions& options, const Tensor& to_query, const Tensor& to_key) {
+  constexpr const char* kOp = "lighthouse::rotate_and_score_into";
+  check_rotation(kOp, query, key, cos, sin, to_query, to_key);
   if (on_cuda(query)) {
-    const Geometry geometry(query.size(2), options);
+    const Geometry geometry = make_tree_geometry(kOp, query.size(2), options);
     WindowScores scores = empty_scores(geometry, key);
     cuda::rotate(geometry, query, key, cos, sin, /*inverse=*/false, &scores, to_query, to_key);
     return scores;
@@ -182,6 +247,10 @@ WindowScores rotate_and_score_into(const Tensor& query, const Tensor& key, const
 }
 
 void scatter_into(const Tensor& output, const Tree& tree, const Tensor& to) {
+  constexpr const char* kOp = "lighthouse::scatter_into";
+  check_nodes(kOp, tree.nodes, tree.geometry.num_tokens(), options_of(tree.geometry));
+  check_rows(kOp, "output", output, tree.geometry.retained_length(), tree.nodes);
+  check_target(kOp, "the target", to, spread_sizes(output, tree), output);
   if (on_cuda(output)) {
     cuda::broadcast_into(kernels::Span::kWriteRange, {output}, tree, {to});
     return;
@@ -195,6 +264,14 @@ Tensor scatter_adjoint(const Tensor& grad, const Tree& tree) {
 
 void gather_adjoint_into(const Gathered& grads, const Tree& tree, const Tensor& to_query, const Tensor& to_key,
                          const Tensor& to_value) {
+  constexpr const char* kOp = "lighthouse::gather_adjoint_into";
+  check_heads(kOp, "S", grads.query, grads.key, grads.value);
+  check_nodes(kOp, tree.nodes, tree.geometry.num_tokens(), options_of(tree.geometry));
+  check_nodes_match(kOp, tree.nodes, grads.key);
+  check_rows(kOp, "grad_query", grads.query, tree.geometry.retained_length(), tree.nodes);
+  check_target(kOp, "the query's target", to_query, spread_sizes(grads.query, tree), grads.query);
+  check_target(kOp, "the key's target", to_key, spread_sizes(grads.key, tree), grads.query);
+  check_target(kOp, "the value's target", to_value, spread_sizes(grads.value, tree), grads.query);
   if (on_cuda(grads.query)) {
     cuda::broadcast_into(kernels::Span::kWindow, {grads.query, grads.key, grads.value}, tree,
                          {to_query, to_key, to_value});

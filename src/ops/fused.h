@@ -1,6 +1,9 @@
 // What an explicit training pass and generation need beside the operators: elementwise parts of a decoder fused, the
 // products of a single token, and the operators' results written where the caller says. No gradients; the caller's
 // backward pass calls the adjoints.
+//
+// What may come from a caller's own attention, addends and gradients, may have any strides and start anywhere in its
+// memory; other sizes, dtypes and devices than those of the rest are errors that say which.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,4 +1,5 @@
-// The CUDA side of fused.h. In a build without CUDA each throws, as the operators do.
+// The CUDA side of fused.h, which has checked sizes, dtypes and devices. In a build without CUDA each throws, as the
+// operators do.
 #pragma once
 
 #include "kernels/parameters.h"
@@ -11,6 +12,8 @@ bool norm_fits(const at::Tensor& input);
 Normalized rms_norm(const at::Tensor& input, const at::Tensor& addend, const at::Tensor& gain, double epsilon);
 NormGradients rms_norm_backward(const at::Tensor& grad, const at::Tensor& input, const at::Tensor& gain, double epsilon,
                                 const at::Tensor& residual, bool with_normal);
+/// Whether the kernels take this type.
+bool swiglu_fits(const at::Tensor& gate_up);
 at::Tensor swiglu(const at::Tensor& gate_up);
 SwigluGradients swiglu_backward(const at::Tensor& grad, at::Tensor gate_up);
 

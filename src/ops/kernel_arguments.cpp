@@ -16,7 +16,13 @@ Tensor with_contiguous_rows(const Tensor& tensor) {
 
 Tensor empty_rotated(const Tensor& tensor) {
   const bool rows = tensor.sym_stride(-1) == 1;
-  return at::empty_like(tensor, {}, rows ? at::MemoryFormat::Preserve : at::MemoryFormat::Contiguous);
+  if (rows) {
+    // Rows that overlap, or are all the same one, leave empty_like the choice of an order: not always the last
+    // dimension innermost.
+    Tensor like = at::empty_like(tensor, {}, at::MemoryFormat::Preserve);
+    if (like.sym_stride(-1) == 1) return like;
+  }
+  return at::empty_like(tensor, {}, at::MemoryFormat::Contiguous);
 }
 
 kernels::Rows rows_of(const Tensor& tensor) {

@@ -11,7 +11,7 @@ namespace lighthouse::ops {
 /// Window-reduce, [.., N, D] -> [.., S, D], or window-broadcast, [.., S, D] -> [.., N, D].
 enum class Direction { kReduce, kBroadcast };
 
-/// For the rotation of a tensor: its strides, where its last dimension is contiguous.
+/// For the rotation of a tensor: its order of dimensions, where the last is contiguous; contiguous rows in any case.
 at::Tensor empty_rotated(const at::Tensor& tensor);
 
 /// Kernels want the last dimension contiguous; any other strides will do.

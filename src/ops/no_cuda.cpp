@@ -41,6 +41,7 @@ Normalized rms_norm(const Tensor&, const Tensor&, const Tensor&, double) { not_i
 NormGradients rms_norm_backward(const Tensor&, const Tensor&, const Tensor&, double, const Tensor&, bool) {
   not_in_this_build();
 }
+bool swiglu_fits(const Tensor&) { not_in_this_build(); }
 Tensor swiglu(const Tensor&) { not_in_this_build(); }
 SwigluGradients swiglu_backward(const Tensor&, Tensor) { not_in_this_build(); }
 void rotate(const Geometry&, const Tensor&, const Tensor&, const Tensor&, const Tensor&, bool, const WindowScores*,

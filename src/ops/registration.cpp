@@ -27,8 +27,8 @@ TORCH_LIBRARY(lighthouse, m) {
   m.def(
       "attention(Tensor query, Tensor key, Tensor value, Tensor? query_scores, Tensor? "
       "key_scores, bool window_scores, " LIGHTHOUSE_PYRAMID_SCHEMA
-      ", bool cover_prefix, bool causal_selection, float? scale) -> Tensor");
-  m.def("dense_attention(Tensor query, Tensor key, Tensor value, float? scale) -> Tensor");
+      ", bool cover_prefix, bool causal_selection, float? scale, str? inner=None) -> Tensor");
+  m.def("dense_attention(Tensor query, Tensor key, Tensor value, float? scale, str? inner=None) -> Tensor");
   m.def("retained_length(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
   m.def("top_k(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
   m.def("num_tiles(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");

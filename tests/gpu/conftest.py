@@ -8,3 +8,11 @@ def pytest_collection_modifyitems(items):
     if not torch.cuda.is_available():
         for item in items:
             item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def parts():
+    if torch.cuda.is_available():
+        import support
+
+        support.load_parts()

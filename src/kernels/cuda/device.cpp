@@ -21,6 +21,7 @@ int compute_capability(int device) {
     int minor = 0;
     const bool fine = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess &&
                       cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device) == cudaSuccess;
+    if (!fine) cudaGetLastError();  // not for the next to ask
     slot = fine ? 10 * major + minor : 0;
   }
   return slot;
@@ -31,13 +32,19 @@ bool in_this_build() { return true; }
 DeviceFacts device_facts(int device) {
   cudaDeviceProp properties;
   int current = 0;
-  if (cudaGetDevice(&current) != cudaSuccess || cudaGetDeviceProperties(&properties, device) != cudaSuccess) return {};
+  if (cudaGetDevice(&current) != cudaSuccess || cudaGetDeviceProperties(&properties, device) != cudaSuccess) {
+    cudaGetLastError();
+    return {};
+  }
   size_t free = 0;
   size_t total = 0;
   cudaSetDevice(device);
   const bool known = cudaMemGetInfo(&free, &total) == cudaSuccess;
   cudaSetDevice(current);
-  if (!known) total = properties.totalGlobalMem;
+  if (!known) {
+    cudaGetLastError();
+    total = properties.totalGlobalMem;
+  }
   return {properties.name, compute_capability(device), static_cast<double>(total), static_cast<double>(free)};
 }
 

@@ -41,7 +41,8 @@ struct WindowArrays {
 [[nodiscard]] Status window_reduce(const WindowParameters& common, const WindowArrays& arrays, Stream stream);
 [[nodiscard]] Status window_broadcast(const WindowParameters& common, const WindowArrays& arrays, Stream stream);
 
-/// Of contiguous rows. Forward: where `addend` is given, sum = input + addend, and output is the norm of it.
+/// Of contiguous rows, on 16 bytes where they have more than 512 columns. Forward: where `addend` is given,
+/// sum = input + addend, and output is the norm of it.
 /// Backward: grad_input = the norm's gradient + grad_residual (null: 0); output, where given, gets the normal form;
 /// grad_gain gets norm_blocks(rows) rows whose sum is the gain's gradient.
 struct NormParameters {

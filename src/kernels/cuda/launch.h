@@ -18,10 +18,20 @@ namespace lighthouse::kernels::cuda {
 
 inline cudaStream_t stream_of(Stream stream) { return static_cast<cudaStream_t>(stream); }
 
-/// Of the launch just made.
-inline Status last_status() {
-  const cudaError_t error = cudaGetLastError();
-  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
+/// Launches a kernel and says what came of this launch. Not by cudaGetLastError(): that may hold what another's call in
+/// this thread left, which is not ours to report, nor to take away. (A kernel that faulted shows in every call after
+/// it.)
+template <typename... Parameters, typename... Arguments>
+Status launch_kernel(void (*kernel)(Parameters...), dim3 grid, dim3 block, Stream stream,
+                     const Arguments&... arguments) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.stream = stream_of(stream);
+  const cudaError_t error = cudaLaunchKernelEx(&config, kernel, arguments...);
+  if (error == cudaSuccess) return nullptr;
+  cudaGetLastError();  // reported here, and not once more by whoever asks next
+  return cudaGetErrorString(error);
 }
 
 /// Calls body with a null pointer to the element type.
@@ -36,11 +46,17 @@ Status for_type(ScalarType type, const Body& body) {
   return "an unknown element type";
 }
 
+/// Whether each of these addresses, null too, is a whole number of 16-byte pieces.
+template <typename... Addresses>
+bool on_pieces(const Addresses*... addresses) {
+  return ((reinterpret_cast<uintptr_t>(addresses) % 16 == 0) && ...);
+}
+
 /// Whether every row starts on 16 bytes and is a whole number of 16-byte pieces.
 inline bool fits_pieces(const Rows& rows, int64_t head_dim, int64_t element_size) {
   const auto whole = [&](int64_t elements) { return elements * element_size % 16 == 0; };
-  return reinterpret_cast<uintptr_t>(rows.data) % 16 == 0 && whole(head_dim) && whole(rows.stride_batch) &&
-         whole(rows.stride_head) && whole(rows.stride_row);
+  return on_pieces(rows.data) && whole(head_dim) && whole(rows.stride_batch) && whole(rows.stride_head) &&
+         whole(rows.stride_row);
 }
 
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -58,6 +74,7 @@ struct SmallPyramid {
   int tail_begin;
   int tail_rank;
   int retained_length;
+  int last_rank;  ///< retained_length - 1.
   int window_length[kMaxLevels];
   int num_windows[kMaxLevels];
   int node_offset[kMaxLevels];
@@ -76,6 +93,7 @@ inline SmallPyramid small(const Pyramid& p) {
   s.tail_begin = static_cast<int>(p.tail_begin);
   s.tail_rank = static_cast<int>(p.tail_rank);
   s.retained_length = static_cast<int>(p.retained_length);
+  s.last_rank = s.retained_length - 1;
   for (int level = 0; level < s.num_levels; ++level) {
     s.window_length[level] = static_cast<int>(p.window_length[level]);
     s.num_windows[level] = static_cast<int>(p.num_windows[level]);
@@ -84,14 +102,20 @@ inline SmallPyramid small(const Pyramid& p) {
   return s;
 }
 
-/// Nodes of a tree of other sizes lead outside what is allocated by these. The host cannot look without waiting; so
-/// this is as an index out of range is in torch: a message, and the device's error at the next call.
+/// A rank, as nodes have it, that is surely one of the rows: nodes of another tree, or none at all, may hold anything,
+/// and every access goes through here.
+inline __device__ int bounded_rank(const SmallPyramid& p, int rank) {
+  return static_cast<int>(min(static_cast<unsigned>(rank), static_cast<unsigned>(p.last_rank)));
+}
+
+/// Says that the nodes are of a tree of other sizes. The host cannot look without waiting; so this is as an index out
+/// of range is in torch: a message, and the device's error at the next call.
 inline __device__ void fail_tree() {
   __assert_fail("lighthouse: the tree's nodes must be of the same num_levels, pooling_factor, top_k and num_tiles",
                 __FILE__, __LINE__, "fail_tree");
 }
 
-/// Where the last window's rank, the highest of them all, is what it must be, no rank is beyond the rows.
+/// The last window's rank, the highest of them all, depends on the sizes alone: a tree of others has another.
 inline __device__ void check_tree(const SmallPyramid& p, const Node* nodes) {
   if (p.num_nodes != 0 && nodes[p.num_nodes - 1] >> kRankShift != p.tail_rank - 1) fail_tree();
 }

@@ -15,7 +15,7 @@ struct ListLaunch {
 };
 
 __device__ void put(const ListLaunch& l, int tree, int rank, int flat_index, bool writes) {
-  const int64_t place = static_cast<int64_t>(tree) * l.pyramid.retained_length + rank;
+  const int64_t place = static_cast<int64_t>(tree) * l.pyramid.retained_length + bounded_rank(l.pyramid, rank);
   if (l.entries != nullptr) l.entries[place] = flat_index;
   if (l.writes != nullptr) l.writes[place] = writes;
 }
@@ -55,8 +55,7 @@ Status list_entries(const ListParameters& parameters, Stream stream) {
   if (items == 0 || l.trees == 0) return nullptr;
   constexpr int kThreads = 256;
   const dim3 grid(static_cast<unsigned>(ceil_div(items, kThreads)), static_cast<unsigned>(std::min(l.trees, 65535)));
-  list_kernel<<<grid, kThreads, 0, stream_of(stream)>>>(l);
-  return last_status();
+  return launch_kernel(&list_kernel, grid, kThreads, stream, l);
 }
 
 }  // namespace lighthouse::kernels::cuda

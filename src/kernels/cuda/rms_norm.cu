@@ -145,10 +145,12 @@ NormLaunch launch_of(const NormParameters& p) {
           p.grad_input,  p.grad_gain};
 }
 
-/// Pieces of 16 bytes where rows are whole numbers of them.
+/// Pieces of 16 bytes where rows are whole numbers of them and start on them.
 template <typename T>
 int width_of(const NormParameters& p) {
-  return p.columns % kWide<T> == 0 ? kWide<T> : 1;
+  const bool wide = p.columns % kWide<T> == 0 &&
+                    on_pieces(p.input, p.addend, p.sum, p.output, p.grad_output, p.grad_residual, p.grad_input);
+  return wide ? kWide<T> : 1;
 }
 
 template <typename Launch>
@@ -162,8 +164,7 @@ Status launch_norm(const NormParameters& p, const Launch& launch) {
       const int width = width_of<T>(p);
       const int64_t threads = ceil_div(ceil_div(p.columns, width), 32) * 32;
       if (threads > kMostThreads) return "rows are too long for the norm's kernel";
-      launch(type, width, static_cast<unsigned>(threads));
-      return last_status();
+      return launch(type, width, static_cast<unsigned>(threads));
     }
   });
 }
@@ -185,7 +186,7 @@ Status rms_norm(const NormParameters& p, Stream stream) {
     using T = std::remove_pointer_t<decltype(type)>;
     const auto grid = static_cast<unsigned>(ceil_div(p.rows, 2) < (1 << 30) ? ceil_div(p.rows, 2) : 1 << 30);
     const auto kernel = width == 1 ? &norm_forward<T, 1> : &norm_forward<T, kWide<T>>;
-    kernel<<<grid, threads, 0, stream_of(stream)>>>(launch_of(p));
+    return launch_kernel(kernel, grid, threads, stream, launch_of(p));
   });
 }
 
@@ -193,7 +194,7 @@ Status rms_norm_backward(const NormParameters& p, Stream stream) {
   return launch_norm(p, [&](auto* type, int width, unsigned threads) {
     using T = std::remove_pointer_t<decltype(type)>;
     const auto kernel = width == 1 ? &norm_backward<T, 1> : &norm_backward<T, kWide<T>>;
-    kernel<<<static_cast<unsigned>(norm_blocks(p.rows)), threads, 0, stream_of(stream)>>>(launch_of(p));
+    return launch_kernel(kernel, static_cast<unsigned>(norm_blocks(p.rows)), threads, stream, launch_of(p));
   });
 }
 

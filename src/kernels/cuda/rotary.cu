@@ -149,9 +149,7 @@ __global__ void __launch_bounds__(kThreads) rotary_kernel(const __grid_constant_
 /// Whether halves of rows are whole numbers of 16-byte pieces, and so are the angles'.
 template <typename T>
 bool fits_halves(const RotaryParameters& r) {
-  const auto whole = [](const float* data, int64_t stride) {
-    return reinterpret_cast<uintptr_t>(data) % 16 == 0 && stride % 4 == 0;
-  };
+  const auto whole = [](const float* data, int64_t stride) { return on_pieces(data) && stride % 4 == 0; };
   bool fits = whole(r.cos, r.cos_stride) && whole(r.sin, r.sin_stride);
   for (const Rows& rows : {r.query, r.key, r.rotated_query, r.rotated_key}) {
     fits &= fits_pieces(rows, r.head_dim / 2, sizeof(T));
@@ -191,13 +189,9 @@ Status rotary(const RotaryParameters& parameters, Stream stream) {
     const dim3 block(lanes, kThreads / lanes);
     const int64_t units = ceil_div(s.num_tokens, int64_t{s.window_length} * s.unit_windows);
     const dim3 grid(static_cast<unsigned>(ceil_div(units, block.y) * s.trees));
-    const auto launch = [&](auto kernel) { kernel<<<grid, block, 0, stream_of(stream)>>>(s); };
-    if (wide) {
-      launch(scores ? &rotary_kernel<T, kWide<T>, true> : &rotary_kernel<T, kWide<T>, false>);
-    } else {
-      launch(scores ? &rotary_kernel<T, 1, true> : &rotary_kernel<T, 1, false>);
-    }
-    return last_status();
+    const auto launch = [&](auto kernel) { return launch_kernel(kernel, grid, block, stream, s); };
+    if (wide) return launch(scores ? &rotary_kernel<T, kWide<T>, true> : &rotary_kernel<T, kWide<T>, false>);
+    return launch(scores ? &rotary_kernel<T, 1, true> : &rotary_kernel<T, 1, false>);
   });
 }
 

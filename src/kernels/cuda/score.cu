@@ -140,12 +140,7 @@ Status score(const ScoreParameters& parameters, Stream stream) {
     const dim3 block(lanes, 256 / lanes);
     const dim3 grid(static_cast<unsigned>(ceil_div(s.pyramid.num_coarsest_windows, block.y)),
                     static_cast<unsigned>(std::min<int64_t>(2 * int64_t{s.trees}, kMostInY)));
-    if (wide) {
-      score_kernel<T, kWide<T>><<<grid, block, 0, stream_of(stream)>>>(s);
-    } else {
-      score_kernel<T, 1><<<grid, block, 0, stream_of(stream)>>>(s);
-    }
-    return last_status();
+    return launch_kernel(wide ? &score_kernel<T, kWide<T>> : &score_kernel<T, 1>, grid, block, stream, s);
   });
 }
 
@@ -158,10 +153,9 @@ Status pool_scores(const PoolScoresParameters& parameters, Stream stream) {
                   static_cast<unsigned>(std::min(trees, kMostInY)));
   const TokenScores& tokens = parameters.tokens;
   const bool by_fours = tokens.stride_token == 1 && p.pooling_factor % 4 == 0 && tokens.stride_head % 4 == 0 &&
-                        tokens.stride_batch % 4 == 0 && reinterpret_cast<uintptr_t>(tokens.data) % 16 == 0;
-  pool_scores_kernel<<<grid, kThreads, 0, stream_of(stream)>>>(
-      p, tokens, static_cast<int>(trees), static_cast<int>(parameters.kv_heads), by_fours, parameters.window_scores);
-  return last_status();
+                        tokens.stride_batch % 4 == 0 && on_pieces(tokens.data);
+  return launch_kernel(&pool_scores_kernel, grid, kThreads, stream, p, tokens, static_cast<int>(trees),
+                       static_cast<int>(parameters.kv_heads), by_fours, parameters.window_scores);
 }
 
 }  // namespace lighthouse::kernels::cuda

@@ -356,8 +356,7 @@ Status select(const SelectParameters& parameters, void* workspace, Stream stream
   s.most_expanded = static_cast<int>(most_expanded(parameters.pyramid));
   s.expanded = static_cast<int*>(workspace);
   const dim3 grid(static_cast<unsigned>(s.pyramid.num_tiles), static_cast<unsigned>(std::min(s.trees, 65535)));
-  select_kernel<<<grid, kThreads, 0, stream_of(stream)>>>(s);
-  return last_status();
+  return launch_kernel(&select_kernel, grid, kThreads, stream, s);
 }
 
 }  // namespace lighthouse::kernels::cuda

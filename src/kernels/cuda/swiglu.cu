@@ -70,18 +70,16 @@ Status swiglu(const SwigluParameters& p, Stream stream) {
     if constexpr (std::is_same_v<T, double>) {
       return "float64 SwiGLU is not built for CUDA";
     } else {
-      const int width = p.columns % kWide<T> == 0 ? kWide<T> : 1;
+      const bool wide = p.columns % kWide<T> == 0 && on_pieces(p.gate_up, p.output, p.grad_output, p.grad_gate_up);
+      const int width = wide ? kWide<T> : 1;
       const int64_t row_blocks = ceil_div(p.rows, kRows);
       const dim3 grid(static_cast<unsigned>(ceil_div(ceil_div(p.columns, width), kThreads)),
                       static_cast<unsigned>(row_blocks < kMostGridRows ? row_blocks : kMostGridRows));
       const SwigluLaunch s{p.rows, static_cast<int>(p.columns), p.gate_up, p.grad_output, p.grad_gate_up, p.output};
-      const auto launch = [&](auto kernel) { kernel<<<grid, kThreads, 0, stream_of(stream)>>>(s); };
-      if (p.grad_output == nullptr) {
-        launch(width == 1 ? &swiglu_kernel<T, 1, false> : &swiglu_kernel<T, kWide<T>, false>);
-      } else {
-        launch(width == 1 ? &swiglu_kernel<T, 1, true> : &swiglu_kernel<T, kWide<T>, true>);
-      }
-      return last_status();
+      const auto launch = [&](auto kernel) { return launch_kernel(kernel, grid, kThreads, stream, s); };
+      if (p.grad_output == nullptr)
+        return launch(wide ? &swiglu_kernel<T, kWide<T>, false> : &swiglu_kernel<T, 1, false>);
+      return launch(wide ? &swiglu_kernel<T, kWide<T>, true> : &swiglu_kernel<T, 1, true>);
     }
   });
 }

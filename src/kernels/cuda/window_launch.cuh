@@ -65,7 +65,9 @@ class Walk {
   __device__ const SmallPyramid& pyramid() const { return p_; }
 
   __device__ T* token(int index) const { return rows_.tokens + index * rows_.token_stride + element_; }
-  __device__ T* row(int rank) const { return rows_.retained + rank * rows_.retained_stride + element_; }
+  __device__ T* row(int rank) const {
+    return rows_.retained + bounded_rank(p_, rank) * rows_.retained_stride + element_;
+  }
 
   /// The word of a level's entry, kNotRetained where there is no such entry.
   __device__ Node node(int level, int entry) const {
@@ -170,8 +172,7 @@ Status launch_window_kernel(const WindowParameters& common, const WindowArrays& 
     const auto launch = [&](auto kernel) -> Status {
       w.groups = static_cast<int>(ceil_div(common.pyramid.num_tokens + shift, kernel.group_length(w.pyramid)));
       const dim3 block = window_block(w, kThreads);
-      kernel.get()<<<window_grid(w, block), block, 0, stream_of(stream)>>>(w);
-      return last_status();
+      return launch_kernel(kernel.get(), window_grid(w, block), block, stream, w);
     };
     const auto with_span = [&](auto span) -> Status {
       constexpr Span kSpan = decltype(span)::value;
