@@ -17,7 +17,7 @@ def seconds_by_file(build: Path) -> dict[str, float]:
     seconds = {}
     for line in (build / ".ninja_log").read_text().splitlines()[1:]:
         begin, end, _, output, *_ = line.split("\t")
-        if output.endswith(".cu.o") or output.endswith("cuda.cpp.o"):
+        if output.endswith(".cu.o") or "lighthouse_cuda.dir" in output:
             seconds[Path(output).name.removesuffix(".o")] = (int(end) - int(begin)) / 1000
     return seconds
 
@@ -25,7 +25,7 @@ def seconds_by_file(build: Path) -> dict[str, float]:
 def main() -> int:
     build = Path(sys.argv[1])
     seconds = seconds_by_file(build)
-    library = (build / "lib" / "liblighthouse.so").resolve().stat().st_size / 1e6
+    library = (build / "lib" / "cuda" / "liblighthouse.so").resolve().stat().st_size / 1e6
     slowest = max(seconds, key=seconds.get)
     print("CUDA sources, seconds: " + ", ".join(f"{name} {took:.0f}" for name, took in sorted(seconds.items())))
     print(f"library {library:.1f} MB")
