@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "cli/commands.h"
+#include "cli/remark.h"
 #include "huggingface/export_model.h"
 #include "report/line_chart.h"
 
@@ -56,6 +57,7 @@ void export_run(const ExportArguments& arguments) {
   options.max_shard_bytes = bytes_of(arguments.max_shard_size);
   options.overwrite = arguments.overwrite;
   const auto done = huggingface::export_model(arguments.run, arguments.folder, options);
+  print_remark(done.remark);
   std::cout << arguments.folder << ": a LlamaForCausalLM of "
             << report::short_number(static_cast<double>(done.parameters)) << " parameters in " << done.dtype
             << ", with " << (done.tokenizer.empty() ? "no tokenizer" : "a tokenizer " + done.tokenizer) << "\n";

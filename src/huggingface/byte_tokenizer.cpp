@@ -1,8 +1,11 @@
 #include "huggingface/byte_tokenizer.h"
 
 #include <array>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "huggingface/json_keys.h"
+#include "train/text_tokens.h"
 
 namespace lighthouse::huggingface {
 namespace {
@@ -35,12 +38,34 @@ Json byte_vocabulary() {
 }  // namespace
 
 bool is_byte_tokenizer(const std::filesystem::path& path) {
-  const nlohmann::json found = read_json(path);  // in which the order of keys does not count
+  const nlohmann::json found = io::read_sorted_json(path);  // in which the order of keys does not count
+  if (!found.is_object()) throw std::runtime_error(path.string() + " is not a JSON object");
   const auto at = [&](const char* pointer) {
     return found.value(nlohmann::json::json_pointer(pointer), nlohmann::json());
   };
   return at("/model/vocab") == nlohmann::json(byte_vocabulary()) && at("/model/merges").empty() &&
          at("/added_tokens").empty() && at("/normalizer").empty();
+}
+
+bool has_other_tokenizer(const std::filesystem::path& carried) {
+  if (carried.empty()) return false;
+  if (std::filesystem::exists(carried / "tokenizer.json")) return !is_byte_tokenizer(carried / "tokenizer.json");
+  for (const char* name : {"tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "spiece.model", "tekken.json"}) {
+    if (std::filesystem::exists(carried / name)) return true;
+  }
+  return false;
+}
+
+bool reads_bytes(const train::RunConfig& config, const std::filesystem::path& carried) {
+  if (has_other_tokenizer(carried)) return false;
+  const bool has_tokenizer = !carried.empty() && std::filesystem::exists(carried / "tokenizer.json");
+  return has_tokenizer || config.model.vocab_size == train::kByteTokens ||
+         config.data.format == train::DataFormat::kText || config.data.format == train::DataFormat::kBytes;
+}
+
+void expect_bytes(const train::RunConfig& config, const std::filesystem::path& carried, const std::string& what_to_do) {
+  if (reads_bytes(config, carried)) return;
+  throw std::invalid_argument(train::tokens_are_not_bytes(config.model.vocab_size) + "; " + what_to_do);
 }
 
 std::string byte_tokenizer_json() {
@@ -65,13 +90,13 @@ std::string byte_tokenizer_json() {
                             {"ignore_merges", false},
                             {"vocab", byte_vocabulary()},
                             {"merges", Json::array()}}}};
-  return tokenizer.dump(2) + "\n";
+  return io::json_text(tokenizer, 2) + "\n";
 }
 
 std::string byte_tokenizer_config_json() {
   // Longer texts than the model's context are the caller's to cut, so there is no model_max_length.
   const Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
-  return config.dump(2) + "\n";
+  return io::json_text(config, 2) + "\n";
 }
 
 }  // namespace lighthouse::huggingface

@@ -99,6 +99,7 @@ ExportReport export_model(const fs::path& run, const fs::path& folder, const Exp
   if (options.type) convert(stored.weights, *options.type);
 
   ExportReport report;
+  report.remark = stored.remark;
   report.dtype = dtype_name(main_type(stored.weights));
   for (const auto& [name, tensor] : stored.weights) report.parameters += tensor.numel();
   const std::string config = to_config_json(config_of(stored), report.dtype);

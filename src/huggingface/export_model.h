@@ -20,6 +20,7 @@ struct ExportReport {
   int64_t parameters = 0;
   std::string dtype;      ///< Of most bytes.
   std::string tokenizer;  ///< What was written: "of bytes", "carried along"; empty: none.
+  std::string remark;     ///< Of the stored model (train::StoredModel).
 };
 
 /// Writes `folder`, whole or not at all: config.json, the weights, and the tokenizer: of bytes for a vocabulary of 256,

@@ -1,15 +1,12 @@
 #include "huggingface/json_keys.h"
 
 #include <cmath>
-#include <fstream>
 #include <stdexcept>
 
 namespace lighthouse::huggingface {
 
-Json read_json(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file || std::filesystem::is_directory(path)) throw std::runtime_error("cannot read " + path.string());
-  Json object = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+Json read_object(const std::filesystem::path& path) {
+  Json object = io::read_json(path);
   if (!object.is_object()) throw std::runtime_error(path.string() + " is not a JSON object");
   return object;
 }
@@ -21,7 +18,7 @@ const Json* JsonKeys::find(const std::string& key) const {
 
 void JsonKeys::fail(const std::string& key, const std::string& expected) const {
   const Json* const value = find(key);
-  std::string got = value == nullptr ? "none" : value->dump();
+  std::string got = value == nullptr ? "none" : io::json_text(*value);
   constexpr size_t kMostShown = 200;
   if (got.size() > kMostShown) got = got.substr(0, kMostShown) + "...";
   throw std::runtime_error(source_ + ": " + prefix_ + key + " must be " + expected + "; got " + got);
@@ -37,31 +34,37 @@ int64_t JsonKeys::whole(const std::string& key, int64_t least) const {
 }
 
 int64_t JsonKeys::whole(const std::string& key, int64_t least, int64_t absent) const {
-  return has(key) ? whole(key, least) : absent;
+  return is_absent(key) ? absent : whole(key, least);
+}
+
+std::optional<int64_t> JsonKeys::optional_whole(const std::string& key, int64_t least) const {
+  return has(key) ? std::optional(whole(key, least)) : std::nullopt;
 }
 
 double JsonKeys::number(const std::string& key, double least) const {
   const Json* const value = find(key);
   if (value == nullptr || !value->is_number() || !std::isfinite(value->get<double>()) || value->get<double>() < least) {
-    fail(key, "a number of at least " + Json(least).dump());
+    fail(key, "a number of at least " + io::json_text(Json(least)));
   }
   return value->get<double>();
 }
 
 double JsonKeys::number(const std::string& key, double least, double absent) const {
-  return has(key) ? number(key, least) : absent;
+  return is_absent(key) ? absent : number(key, least);
 }
 
 bool JsonKeys::boolean(const std::string& key, bool absent) const {
+  if (is_absent(key)) return absent;
   const Json* const value = find(key);
-  if (value != nullptr && !value->is_boolean()) fail(key, "true or false");
-  return value == nullptr ? absent : value->get<bool>();
+  if (value == nullptr || !value->is_boolean()) fail(key, "true or false");
+  return value->get<bool>();
 }
 
 std::string JsonKeys::text(const std::string& key, const std::string& absent) const {
+  if (is_absent(key)) return absent;
   const Json* const value = find(key);
-  if (value != nullptr && !value->is_string()) fail(key, "text");
-  return value == nullptr ? absent : value->get<std::string>();
+  if (value == nullptr || !value->is_string()) fail(key, "text");
+  return value->get<std::string>();
 }
 
 std::vector<int64_t> JsonKeys::one_or_more(const std::string& key) const {

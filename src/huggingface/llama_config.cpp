@@ -10,6 +10,7 @@ namespace {
 
 constexpr const char* kLlama = "llama";
 constexpr const char* kMistral = "mistral";
+constexpr const char* kTheta = "rope_theta";
 
 /// "llama" or "mistral". The architecture decides, where the file names one.
 std::string read_architecture(const Json& object, const JsonKeys& keys) {
@@ -28,10 +29,18 @@ std::string read_architecture(const Json& object, const JsonKeys& keys) {
   return type;
 }
 
+void refuse_partial(const JsonKeys& keys) {
+  constexpr const char* kPartial = "partial_rotary_factor";
+  if (keys.has(kPartial) && keys.number(kPartial, 0) != 1) keys.fail(kPartial, "1");
+}
+
 /// What would make another computation of the same weights.
-void refuse_others(const Json& object, const JsonKeys& keys) {
-  if (keys.has("quantization_config")) keys.fail("quantization_config", "absent: quantised weights cannot be trained");
+void refuse_others(const Json& object, const JsonKeys& keys, bool mistral) {
+  for (const char* key : {"quantization_config", "compression_config"}) {
+    if (keys.has(key)) keys.fail(key, "absent: quantised weights cannot be trained");
+  }
   for (const char* bias : {"attention_bias", "mlp_bias"}) {
+    if (mistral && !keys.has(bias)) continue;  // Mistral has no such key
     if (keys.boolean(bias, false)) keys.fail(bias, "false: the decoder has no biases");
   }
   const std::string activation = keys.text("hidden_act", "silu");
@@ -42,20 +51,23 @@ void refuse_others(const Json& object, const JsonKeys& keys) {
       if (type != "full_attention") keys.fail("layer_types", "\"full_attention\" in every layer");
     }
   }
-  if (keys.number("partial_rotary_factor", 0, 1) != 1) keys.fail("partial_rotary_factor", "1");
+  refuse_partial(keys);
 }
 
 struct Rope {
-  std::optional<double> theta;
+  double theta = 0;
   std::optional<model::RopeScaling> scaling;
 };
 
-/// rope_parameters (transformers 5) or rope_scaling (4).
-Rope read_rope(const JsonKeys& rope, int64_t max_position_embeddings) {
+/// rope_parameters (transformers 5) or rope_scaling (4). `theta` is what counts where it has none.
+Rope read_rope(const JsonKeys& rope, const JsonKeys& keys, double theta, int64_t max_position_embeddings) {
+  for (const auto& [key, value] : rope.all().items()) {
+    if (value.is_object()) rope.fail(key, "a number or a text: every layer has the same rotary embedding");
+  }
   Rope found;
-  if (rope.has("rope_theta")) found.theta = rope.number("rope_theta", 1);
-  if (rope.number("partial_rotary_factor", 0, 1) != 1) rope.fail("partial_rotary_factor", "1");
-  const std::string key = rope.has("rope_type") ? "rope_type" : "type";
+  found.theta = rope.number(kTheta, 1, theta);
+  refuse_partial(rope);
+  const std::string key = rope.is_absent("rope_type") ? "type" : "rope_type";
   const std::string type = rope.text(key, "default");
   if (type == "default") return found;
   if (type != "llama3") rope.fail(key, "\"default\" or \"llama3\"");
@@ -63,31 +75,37 @@ Rope read_rope(const JsonKeys& rope, int64_t max_position_embeddings) {
   scaling.factor = rope.number("factor", 1);
   scaling.low_freq_factor = rope.number("low_freq_factor", 0);
   scaling.high_freq_factor = rope.number("high_freq_factor", 0);
-  scaling.original_max_position_embeddings = rope.whole("original_max_position_embeddings", 1, max_position_embeddings);
+  // Beside the object it goes before what is within.
+  constexpr const char* kOriginal = "original_max_position_embeddings";
+  const int64_t within = rope.whole(kOriginal, 1, max_position_embeddings);
+  scaling.original_max_position_embeddings = keys.whole(kOriginal, 1, within);
   if (scaling.high_freq_factor <= scaling.low_freq_factor) {
-    rope.fail("high_freq_factor", "above low_freq_factor, " + Json(scaling.low_freq_factor).dump());
+    rope.fail("high_freq_factor", "above low_freq_factor, " + io::json_text(Json(scaling.low_freq_factor)));
   }
   found.scaling = scaling;
   return found;
 }
 
+/// transformers takes rope_scaling where both objects are there, and the rope_theta beside it: where the two differ,
+/// one of them is not meant.
 void read_rotary(const JsonKeys& keys, LlamaConfig& config) {
+  constexpr double kDefault = 10000;
+  const double beside = keys.number(kTheta, 1, kDefault);
   std::optional<Rope> rope;
   for (const char* name : {"rope_parameters", "rope_scaling"}) {
     const auto object = keys.object(name);
-    if (!object) continue;
-    const Rope found = read_rope(*object, config.max_position_embeddings);
-    if (rope && rope->scaling != found.scaling)
-      keys.fail("rope_scaling", "the same as rope_parameters where both are there");
-    if (!rope) rope = found;
+    if (!object || object->all().empty()) continue;
+    const Rope found = read_rope(*object, keys, beside, config.max_position_embeddings);
+    if (rope && (rope->scaling != found.scaling || rope->theta != found.theta)) {
+      keys.fail("rope_scaling", "the same as rope_parameters where both are there, with the same rope_theta");
+    }
+    rope = found;
   }
   config.model.rope_scaling = rope ? rope->scaling : std::nullopt;
-  constexpr double kDefault = 10000;
-  const double inside = rope && rope->theta ? *rope->theta : keys.number("rope_theta", 1, kDefault);
-  if (keys.number("rope_theta", 1, inside) != inside) {
-    keys.fail("rope_theta", "what rope_parameters says, " + Json(inside).dump());
+  config.model.rope_theta = rope ? rope->theta : beside;
+  if (!keys.is_absent(kTheta) && beside != config.model.rope_theta) {
+    keys.fail(kTheta, "what rope_parameters says, " + io::json_text(Json(config.model.rope_theta)));
   }
-  config.model.rope_theta = inside;
 }
 
 Json rope_json(const model::RopeScaling& scaling) {
@@ -101,13 +119,13 @@ Json rope_json(const model::RopeScaling& scaling) {
 }  // namespace
 
 LlamaConfig read_llama_config(const std::filesystem::path& path) {
-  const Json object = read_json(path);
+  const Json object = read_object(path);
   const JsonKeys keys(object, path.string());
   const bool mistral = read_architecture(object, keys) == kMistral;
   if (mistral && !object.contains("sliding_window")) {
     keys.fail("sliding_window", "null (where Mistral's is absent it is 4096)");
   }
-  refuse_others(object, keys);
+  refuse_others(object, keys, mistral);
 
   LlamaConfig config;
   model::ModelConfig& m = config.model;
@@ -116,12 +134,15 @@ LlamaConfig read_llama_config(const std::filesystem::path& path) {
   m.intermediate_size = keys.whole("intermediate_size", 1);
   m.num_hidden_layers = keys.whole("num_hidden_layers", 1);
   m.num_attention_heads = keys.whole("num_attention_heads", 1);
-  constexpr int64_t kMistralsHeads = 8;
-  m.num_key_value_heads = keys.whole("num_key_value_heads", 1, mistral ? kMistralsHeads : m.num_attention_heads);
+  constexpr const char* kKeyHeads = "num_key_value_heads";
+  constexpr int64_t kMistralsHeads = 8;  // where the key is absent; null says as many as query heads
+  m.num_key_value_heads = mistral && keys.is_absent(kKeyHeads)
+                              ? kMistralsHeads
+                              : keys.optional_whole(kKeyHeads, 1).value_or(m.num_attention_heads);
   if (m.num_attention_heads % m.num_key_value_heads != 0) {
-    keys.fail("num_key_value_heads", "a divisor of num_attention_heads, " + std::to_string(m.num_attention_heads));
+    keys.fail(kKeyHeads, "a divisor of num_attention_heads, " + std::to_string(m.num_attention_heads));
   }
-  m.head_dim = keys.whole("head_dim", 2, m.hidden_size / m.num_attention_heads);
+  m.head_dim = keys.optional_whole("head_dim", 2).value_or(m.hidden_size / m.num_attention_heads);
   if (m.head_dim < 2 || m.head_dim % 2 != 0) keys.fail("head_dim", "even");
   m.rms_norm_eps = keys.number("rms_norm_eps", 0, 1e-6);
   m.initializer_range = keys.number("initializer_range", 0, 0.02);
@@ -131,7 +152,7 @@ LlamaConfig read_llama_config(const std::filesystem::path& path) {
   config.max_position_embeddings =
       keys.whole("max_position_embeddings", 1, mistral ? kMistralsContext : kLlamasContext);
   read_rotary(keys, config);
-  config.special_tokens = read_special_tokens(keys);
+  config.special_tokens = read_special_tokens(keys, kLlamasTokens);
   return config;
 }
 
@@ -167,7 +188,7 @@ std::string to_config_json(const LlamaConfig& config, const std::string& dtype) 
   object["rope_parameters"] = parameters;
   object["dtype"] = dtype;
   object["torch_dtype"] = dtype;
-  return object.dump(2) + "\n";
+  return io::json_text(object, 2) + "\n";
 }
 
 }  // namespace lighthouse::huggingface

@@ -5,17 +5,18 @@
 namespace lighthouse::huggingface {
 namespace {
 
-std::optional<int64_t> one(const JsonKeys& keys, const std::string& key) {
-  if (!keys.has(key)) return std::nullopt;
-  return keys.whole(key, std::numeric_limits<int64_t>::min());  // -1 is how some write that there is none
+std::optional<int64_t> one(const JsonKeys& keys, const std::string& key, const std::optional<int64_t>& absent) {
+  if (keys.is_absent(key)) return absent;
+  return keys.optional_whole(key, std::numeric_limits<int64_t>::min());  // -1 is how some write that there is none
 }
 
 Json to_json(const std::optional<int64_t>& token) { return token ? Json(*token) : Json(nullptr); }
 
 }  // namespace
 
-SpecialTokens read_special_tokens(const JsonKeys& keys) {
-  return {one(keys, "bos_token_id"), one(keys, "pad_token_id"), keys.one_or_more("eos_token_id")};
+SpecialTokens read_special_tokens(const JsonKeys& keys, const SpecialTokens& absent) {
+  return {one(keys, "bos_token_id", absent.begin), one(keys, "pad_token_id", absent.padding),
+          keys.is_absent("eos_token_id") ? absent.end : keys.one_or_more("eos_token_id")};
 }
 
 void write_special_tokens(const SpecialTokens& tokens, Json& object) {
@@ -27,12 +28,16 @@ void write_special_tokens(const SpecialTokens& tokens, Json& object) {
 }
 
 std::vector<int64_t> end_tokens(const std::filesystem::path& folder) {
+  if (folder.empty()) return {};
+  SpecialTokens absent = kLlamasTokens;
   for (const char* name : {"generation_config.json", "config.json"}) {
     const auto path = folder / name;
-    if (folder.empty() || !std::filesystem::exists(path)) continue;
-    const Json object = read_json(path);
-    auto tokens = read_special_tokens({object, path.string()}).end;
+    if (!std::filesystem::exists(path)) continue;
+    const bool last = std::string(name) == "config.json";
+    const Json object = read_object(path);
+    auto tokens = read_special_tokens({object, path.string()}, last ? absent : SpecialTokens{}).end;
     if (!tokens.empty()) return tokens;
+    absent = {};
   }
   return {};
 }

@@ -16,12 +16,16 @@ struct SpecialTokens {
   std::vector<int64_t> end;  ///< Any of them ends a text.
 };
 
-/// bos_token_id, eos_token_id (a number or a list) and pad_token_id.
-SpecialTokens read_special_tokens(const JsonKeys& keys);
+/// What transformers' Llama and Mistral take where config.json has no such key. Null says that there is none.
+inline const SpecialTokens kLlamasTokens{1, std::nullopt, {2}};
+
+/// bos_token_id, eos_token_id (a number or a list) and pad_token_id; those of `absent` where a key is not there.
+SpecialTokens read_special_tokens(const JsonKeys& keys, const SpecialTokens& absent = {});
 void write_special_tokens(const SpecialTokens& tokens, Json& object);
 
-/// What ends a text, by the files that came with a model: generation_config.json where it says so, else config.json.
-/// Empty where `folder` is.
+/// What ends a text, by the files that came with a model: generation_config.json where it says so, else config.json,
+/// and where that does not either and there is no generation_config.json, what transformers takes. Empty where `folder`
+/// is.
 std::vector<int64_t> end_tokens(const std::filesystem::path& folder);
 
 }  // namespace lighthouse::huggingface

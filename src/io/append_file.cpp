@@ -11,7 +11,7 @@
 namespace lighthouse::io {
 
 AppendFile::AppendFile(const std::filesystem::path& path, uint64_t keep_bytes)
-    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644)), size_(keep_bytes) {
+    : path_(path), descriptor_(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666)), size_(keep_bytes) {
   if (descriptor_ < 0) fail_system("cannot open", path_);
   try {
     struct stat status {};

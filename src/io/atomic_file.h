@@ -3,16 +3,20 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
+
+#include "io/unfinished.h"
 
 namespace lighthouse::io {
 
-/// Ends the names of files that are not finished; what a killed process leaves of them may be removed.
-inline constexpr std::string_view kTemporarySuffix = ".tmp";
-
-/// A file that is written beside its place, under `path`.tmp, and takes its place in commit(). Until then whatever
-/// stood at `path` stays as it is, and a writer that gives up leaves nothing behind. Every call throws
-/// std::runtime_error with the path and the system's reason.
+/// A file that is written beside its place, under a name of its own, and takes its place in commit(). Until then
+/// whatever stood at `path` stays as it is, and a writer that gives up leaves nothing behind. A file that stands there
+/// lends its permissions; a link stays, and what it leads to is replaced. A device, a pipe and standard output or error
+/// (/dev/stdout) cannot be replaced: they are written to straight away. Every call throws SystemError with the path and
+/// the system's reason.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::filesystem::path& path);
@@ -26,10 +30,16 @@ class AtomicFile {
   void commit();
 
  private:
-  std::filesystem::path path_;
-  std::filesystem::path temporary_;
-  int descriptor_;
+  void create_beside();
+
+  std::filesystem::path path_;       // links followed
+  std::filesystem::path temporary_;  // empty: written straight
+  int descriptor_ = -1;
+  std::unique_ptr<Unfinished> unfinished_;
 };
+
+/// Throws as writing there would, as far as can be known before; for paths that are written to after long work.
+void expect_writable(const std::filesystem::path& path);
 
 /// Puts `text` in place of the file, whole.
 void write_file(const std::filesystem::path& path, std::string_view text);
@@ -39,5 +49,11 @@ void copy_file(const std::filesystem::path& from, const std::filesystem::path& t
 
 /// Makes what was renamed or removed in a folder survive a power cut.
 void sync_folder(const std::filesystem::path& folder);
+
+/// A name beside `path` that nothing has: "NAME.k3x9q2.tmp". Names of files and folders that are not finished end so,
+/// and those that a killed process left may be removed.
+std::filesystem::path temporary_beside(const std::filesystem::path& path);
+/// "NAME" of such a name; none where it is another.
+std::optional<std::string> temporary_of(const std::string& name);
 
 }  // namespace lighthouse::io

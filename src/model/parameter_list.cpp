@@ -2,9 +2,15 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
+#include <charconv>
+#include <limits>
 #include <map>
 #include <sstream>
 #include <stdexcept>
+#include <string_view>
+
+#include "model/decoder.h"
 
 namespace lighthouse::model {
 namespace {
@@ -39,7 +45,35 @@ std::vector<std::pair<std::string, std::vector<int64_t>>> parameter_list(const M
   return list;
 }
 
+namespace {
+
+/// One more than the number of the last layer that a tensor is of.
+int64_t count_layers(const NamedTensors& tensors) {
+  constexpr std::string_view kLayer = "model.layers.";
+  int64_t count = 0;
+  for (const auto& [name, tensor] : tensors) {
+    if (!name.starts_with(kLayer)) continue;
+    int64_t layer = -1;
+    std::from_chars(name.data() + kLayer.size(), name.data() + name.size(), layer);
+    if (layer < std::numeric_limits<int64_t>::max()) count = std::max(count, layer + 1);
+  }
+  return count;
+}
+
+/// Before the names of that many layers are listed: a layer has tensors of its own.
+void expect_layers(const NamedTensors& tensors, const ModelConfig& config, const std::string& source) {
+  if (config.num_hidden_layers <= std::ssize(tensors)) return;
+  throw std::runtime_error(source + " does not fit the model: num_hidden_layers is " +
+                           std::to_string(config.num_hidden_layers) + "; there are tensors of " +
+                           std::to_string(count_layers(tensors)) + " layers, " + std::to_string(tensors.size()) +
+                           " in all");
+}
+
+}  // namespace
+
 void expect_parameters(const NamedTensors& tensors, const ModelConfig& config, const std::string& source) {
+  check(config);
+  expect_layers(tensors, config, source);
   std::map<std::string, torch::Tensor> left(tensors.begin(), tensors.end());
   std::string differences;
   for (const auto& [name, shape] : parameter_list(config)) {

@@ -3,19 +3,19 @@
 #include <torch/types.h>
 
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 
 #include "io/atomic_file.h"
+#include "io/json.h"
 
 namespace lighthouse::model {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using io::Json;
 
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
@@ -43,8 +43,7 @@ std::string shard_name(size_t index, size_t count) {
 
 /// Tensor names by file, from the index.
 std::map<std::string, std::set<std::string>> read_index(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  const Json index = Json::parse(file, nullptr, /*allow_exceptions=*/false);
+  const Json index = io::read_json(path);
   const auto fail = [&](const std::string& what) { throw std::runtime_error(path.string() + ": " + what); };
   if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
     fail("expected a JSON object with a weight_map");
@@ -82,7 +81,7 @@ void write_shards(const fs::path& folder, const NamedTensors& tensors, uint64_t 
     }
   }
   const Json index = {{"metadata", {{"total_parameters", parameters}, {"total_size", bytes}}}, {"weight_map", map}};
-  io::write_file(folder / kIndex, index.dump(2) + "\n");
+  io::write_file(folder / kIndex, io::json_text(index, 2) + "\n");
 }
 
 NamedTensors read_shards(const fs::path& folder) {

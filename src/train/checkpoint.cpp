@@ -8,11 +8,14 @@
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 #include <string_view>
 
 #include "io/checksum.h"
+#include "io/json.h"
+#include "io/system_error.h"
 
 namespace lighthouse::train {
 namespace {
@@ -25,6 +28,8 @@ constexpr std::string_view kSecondMoment = "optimizer.exp_avg_sq.";
 constexpr std::string_view kStep = "optimizer.step.";
 constexpr std::string_view kRandomState = "random_state.cpu";
 constexpr std::string_view kFormat = "lighthouse checkpoint 1";
+constexpr const char* kKind = "kind";
+constexpr const char* kSkipped = "skipped_in_a_row";
 constexpr std::string_view kPrefix = "step-";
 constexpr std::string_view kSuffix = ".safetensors";
 
@@ -71,6 +76,11 @@ class MetadataReader {
   const model::Metadata& metadata_;
   std::string source_;
 };
+
+/// Older releases did not say.
+int64_t skipped_in(const model::Metadata& texts, const MetadataReader& metadata) {
+  return texts.contains(kSkipped) ? metadata.number<int64_t>(kSkipped) : 0;
+}
 
 /// Shortest text that reads back to the same value.
 std::string exact_text(double value) {
@@ -179,33 +189,43 @@ void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
   append(tensors, kStep, checkpoint.optimizer_steps);
   tensors.emplace_back(kRandomState, checkpoint.random_state);
   model::write_safetensors(path, tensors,
-                           {{"kind", std::string(kFormat)},
+                           {{kKind, std::string(kFormat)},
                             {"step", std::to_string(checkpoint.position.step)},
                             {"stages_done", std::to_string(checkpoint.position.stages_done)},
                             {"seconds", exact_text(checkpoint.position.seconds)},
-                            {"data_fingerprint", io::to_hex(checkpoint.data_fingerprint)},
+                            {"data_fingerprint", io::to_hex(checkpoint.data.fingerprint)},
+                            {"data_times", checkpoint.data.times ? io::to_hex(*checkpoint.data.times) : ""},
+                            {kSkipped, std::to_string(checkpoint.skipped_in_a_row)},
                             {"metrics_bytes", std::to_string(checkpoint.metrics_bytes)},
-                            {"environment", nlohmann::json(checkpoint.environment).dump()},
+                            {"environment", io::json_text(io::Json(checkpoint.environment))},
                             {"config", to_toml(checkpoint.config)}});
 }
 
 Checkpoint read_checkpoint(const fs::path& path) {
   const std::string source = path.string();
   model::SafetensorsFile file = model::read_safetensors(path);
-  if (!file.checksum_verified) fail(source, "it has no checksum; expected a checkpoint, which always has one");
   const MetadataReader metadata(file.metadata, source);
-  if (metadata.text("kind") != kFormat) {
-    fail(source, "expected a \"" + std::string(kFormat) + "\"; got a \"" + metadata.text("kind") +
+  if (!file.checksum_verified && !file.rewritten && file.metadata.contains(kKind)) {
+    throw io::DamagedFile(source + ": it has no checksum; expected a checkpoint, which always has one");
+  }
+  if (metadata.text(kKind) != kFormat) {
+    fail(source, "expected a \"" + std::string(kFormat) + "\"; got a \"" + metadata.text(kKind) +
                      "\", perhaps of another release");
   }
   Checkpoint checkpoint;
   checkpoint.position.step = metadata.number<int64_t>("step");
   checkpoint.position.stages_done = metadata.number<int64_t>("stages_done");
   checkpoint.position.seconds = metadata.number<double>("seconds");
-  checkpoint.data_fingerprint = metadata.number<uint64_t>("data_fingerprint", 16);
+  checkpoint.data.fingerprint = metadata.number<uint64_t>("data_fingerprint", 16);
+  // Older releases wrote none.
+  if (file.metadata.contains("data_times") && !metadata.text("data_times").empty()) {
+    checkpoint.data.times = metadata.number<uint64_t>("data_times", 16);
+  }
+  checkpoint.skipped_in_a_row = skipped_in(file.metadata, metadata);
+  checkpoint.rewritten = file.rewritten;
   checkpoint.metrics_bytes = metadata.number<uint64_t>("metrics_bytes");
   checkpoint.config = parse_config(metadata.text("config"), source + ", its configuration");
-  const auto environment = nlohmann::json::parse(metadata.text("environment"), nullptr, /*allow_exceptions=*/false);
+  const auto environment = io::parse_json(metadata.text("environment"), source + ", its environment");
   if (environment.is_object()) checkpoint.environment = environment.get<Environment>();
 
   for (auto& [name, tensor] : file.tensors) {
@@ -225,27 +245,53 @@ Checkpoint read_checkpoint(const fs::path& path) {
   return checkpoint;
 }
 
+int64_t read_skipped_in_a_row(const fs::path& path) {
+  const model::Metadata metadata = model::read_safetensors_metadata(path);
+  return skipped_in(metadata, MetadataReader(metadata, path.string()));
+}
+
 fs::path checkpoint_path(const fs::path& folder, int64_t step) {
   char name[64];
   std::snprintf(name, sizeof(name), "step-%08lld.safetensors", static_cast<long long>(step));
   return folder / name;
 }
 
-std::vector<fs::path> list_checkpoints(const fs::path& folder) {
-  std::vector<std::pair<int64_t, fs::path>> found;
-  std::error_code error;
-  for (fs::directory_iterator walk(folder, error), end; !error && walk != end; walk.increment(error)) {
-    const std::string name = walk->path().filename().string();
-    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
-    const char* const last = name.data() + name.size() - kSuffix.size();
-    int64_t step = 0;
-    const auto parsed = std::from_chars(name.data() + kPrefix.size(), last, step);
-    if (parsed.ec == std::errc{} && parsed.ptr == last) found.emplace_back(step, walk->path());
+std::optional<int64_t> step_of_name(const std::string& name) {
+  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix) || name.size() < kPrefix.size() + kSuffix.size()) {
+    return std::nullopt;
   }
+  const char* const last = name.data() + name.size() - kSuffix.size();
+  int64_t step = 0;
+  const auto parsed = std::from_chars(name.data() + kPrefix.size(), last, step);
+  if (parsed.ec != std::errc{} || parsed.ptr != last) return std::nullopt;
+  return step;
+}
+
+namespace {
+
+/// Files named as checkpoints with `suffix` after it, by their steps.
+std::vector<fs::path> list_by_step(const fs::path& folder, const std::string& suffix) {
+  std::error_code error;
+  fs::directory_iterator walk(folder, error);
+  if (error == std::errc::no_such_file_or_directory) return {};
+  std::vector<std::pair<int64_t, fs::path>> found;
+  for (const fs::directory_iterator end; !error && walk != end; walk.increment(error)) {
+    const std::string name = walk->path().filename().string();
+    if (!name.ends_with(suffix)) continue;
+    const auto step = step_of_name(name.substr(0, name.size() - suffix.size()));
+    if (step) found.emplace_back(*step, walk->path());
+  }
+  if (error) io::fail_system("cannot list the checkpoints in", folder, error.value());
   std::sort(found.begin(), found.end());
   std::vector<fs::path> paths;
   for (auto& [step, path] : found) paths.push_back(std::move(path));
   return paths;
 }
+
+}  // namespace
+
+std::vector<fs::path> list_checkpoints(const fs::path& folder) { return list_by_step(folder, ""); }
+
+std::vector<fs::path> list_damaged(const fs::path& folder) { return list_by_step(folder, kDamagedSuffix); }
 
 }  // namespace lighthouse::train

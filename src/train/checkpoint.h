@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "model/decoder.h"
 #include "model/safetensors.h"
 #include "train/config.h"
+#include "train/data_record.h"
 #include "train/environment.h"
 #include "train/optimizer.h"
 
@@ -24,7 +27,9 @@ struct Checkpoint {
   Position position;
   RunConfig config;
   Environment environment;
-  uint64_t data_fingerprint = 0;
+  DataRecord data;
+  int64_t skipped_in_a_row = 0;       ///< Steps before it that changed nothing, because they were not finite.
+  bool rewritten = false;             ///< Read from a file that another program had written again.
   uint64_t metrics_bytes = 0;         ///< Length of metrics.jsonl: the lines of the steps done, and no more.
   model::NamedTensors weights;        ///< Under the parameters' names.
   model::NamedTensors first_moments;  ///< AdamW's running means of gradients, under the same names...
@@ -44,11 +49,24 @@ void restore_checkpoint(const Checkpoint& checkpoint, model::Decoder& decoder, A
 
 /// One safetensors file with a checksum, whole or not at all. Throws std::runtime_error with the path and reason.
 void write_checkpoint(const std::filesystem::path& path, const Checkpoint& checkpoint);
-/// Throws std::runtime_error naming the file and what is wrong in it.
+/// Throws io::DamagedFile naming the file and what is wrong in it, io::SystemError where it cannot be read, and other
+/// std::runtime_errors for a sound file that is something else.
 Checkpoint read_checkpoint(const std::filesystem::path& path);
 
-/// The place of a step's checkpoint in a folder, and the checkpoints of a folder, oldest first.
+/// Of a checkpoint's file, from its header alone.
+int64_t read_skipped_in_a_row(const std::filesystem::path& path);
+
+/// The place of a step's checkpoint in a folder.
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step);
+/// The step of a checkpoint's name; none where the name is another.
+std::optional<int64_t> step_of_name(const std::string& name);
+
+/// The checkpoints of a folder, oldest first; none where it is not there. Throws io::SystemError where it cannot be
+/// listed: that says nothing about what is in it.
 std::vector<std::filesystem::path> list_checkpoints(const std::filesystem::path& folder);
+/// Those that were found damaged and put aside.
+std::vector<std::filesystem::path> list_damaged(const std::filesystem::path& folder);
+/// What is added to their names.
+inline constexpr const char* kDamagedSuffix = ".damaged";
 
 }  // namespace lighthouse::train

@@ -1,18 +1,19 @@
 #include "train/metrics.h"
 
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <stdexcept>
+#include <string_view>
+#include <utility>
 
-#include "io/system_error.h"
+#include "io/input_file.h"
+#include "io/json.h"
 
 namespace lighthouse::train {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using io::Json;
 
 /// JSON has no infinities; they are written as null.
 double number(const Json& line, const char* key) {
@@ -50,8 +51,13 @@ ValidationRecord validation_of(const Json& line) {
   return record;
 }
 
+[[noreturn]] void fail_record(const std::string& text, const std::string& why) {
+  throw std::runtime_error("expected a record that train wrote; got " + text.substr(0, 80) +
+                           (text.size() > 80 ? "..." : "") + " (" + why + ")");
+}
+
 void read_line(const std::string& text, Metrics& metrics) try {
-  const Json line = Json::parse(text);
+  const Json line = io::parse_json(text, "");
   const auto kind = line.at("kind").get<std::string>();
   if (kind == "step") {
     metrics.steps.push_back(step_of(line));
@@ -60,10 +66,11 @@ void read_line(const std::string& text, Metrics& metrics) try {
   } else {
     throw std::runtime_error("unknown kind \"" + kind + "\"");
   }
+} catch (const io::JsonError& error) {
+  fail_record(text, error.reason());
 } catch (const Json::exception& error) {
   const std::string what = error.what();  // after the library's own name for it, in brackets
-  throw std::runtime_error("expected a record that train wrote; got " + text.substr(0, 80) +
-                           (text.size() > 80 ? "..." : "") + " (" + what.substr(what.find("] ") + 2) + ")");
+  fail_record(text, what.substr(what.find("] ") + 2));
 }
 
 }  // namespace
@@ -72,27 +79,99 @@ int64_t count_skipped(const std::vector<StepRecord>& steps) {
   return std::count_if(steps.begin(), steps.end(), [](const StepRecord& step) { return step.skipped; });
 }
 
-Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> bytes) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) io::fail_system("cannot open", path);
-  std::ostringstream all;
-  all << file.rdbuf();
-  std::string text = std::move(all).str();
-  if (bytes && text.size() < *bytes) {
-    throw std::runtime_error(path.string() + " is shorter than it was: expected at least " + std::to_string(*bytes) +
-                             " bytes; got " + std::to_string(text.size()));
+namespace {
+
+struct Line {
+  std::string_view text;  // without its end
+  size_t number = 0;      // from 1
+  bool ended = false;
+};
+
+/// Lines one after the other.
+class Lines {
+ public:
+  explicit Lines(std::string_view text) : left_(text) {
+    constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+    if (left_.starts_with(kByteOrderMark)) left_.remove_prefix(kByteOrderMark.size());
   }
+
+  /// The next one that is not blank.
+  std::optional<Line> next() {
+    while (!left_.empty()) {
+      const size_t end = left_.find('\n');
+      Line line{left_.substr(0, end), ++number_, end != std::string_view::npos};
+      left_.remove_prefix(line.ended ? end + 1 : left_.size());
+      if (line.text.ends_with('\r')) line.text.remove_suffix(1);
+      if (line.text.find_first_not_of(" \t") != std::string_view::npos) return line;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::string_view left_;
+  size_t number_ = 0;
+};
+
+void read_named_line(const std::filesystem::path& path, const Line& line, Metrics& metrics) {
+  try {
+    read_line(std::string(line.text), metrics);
+  } catch (const std::exception& error) {
+    throw std::runtime_error(path.string() + ", line " + std::to_string(line.number) + ": " + error.what());
+  }
+}
+
+[[noreturn]] void fail_shorter(const std::filesystem::path& path, uint64_t expected, size_t got) {
+  throw std::runtime_error(path.string() + " is shorter than it was: expected at least " + std::to_string(expected) +
+                           " bytes; got " + std::to_string(got));
+}
+
+/// A line that no kill and no power cut leaves, which are whole records, beginnings of one, and zeros.
+void expect_record_to_cut(const std::filesystem::path& path, const Line& line, int64_t step) {
+  if (line.text.front() == '{' || line.text.front() == '\0') return;
+  throw std::runtime_error(path.string() + ", line " + std::to_string(line.number) +
+                           ": expected a record that train wrote; got " + std::string(line.text.substr(0, 80)) +
+                           ". What follows step " + std::to_string(step) +
+                           " is recorded again: move the line to another file first");
+}
+
+}  // namespace
+
+Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> bytes) {
+  std::string text = io::read_file(path);
+  if (bytes && text.size() < *bytes) fail_shorter(path, *bytes, text.size());
   if (bytes) text.resize(*bytes);
   Metrics metrics;
-  size_t number = 1;
-  for (size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1, ++number) {
-    try {
-      read_line(text.substr(begin, end - begin), metrics);
-    } catch (const std::exception& error) {
-      throw std::runtime_error(path.string() + ", line " + std::to_string(number) + ": " + error.what());
-    }
-  }
+  Lines lines(text);
+  for (auto line = lines.next(); line && line->ended; line = lines.next()) read_named_line(path, *line, metrics);
   return metrics;
+}
+
+KeptRecord read_kept_record(const std::filesystem::path& path, int64_t step, uint64_t bytes) {
+  const std::string text = io::read_file(path);
+  KeptRecord kept;
+  std::string plain;
+  Lines lines(text);
+  while (plain.size() < bytes) {
+    const auto line = lines.next();
+    const size_t end = plain.size() + (line ? line->text.size() + 1 : 0);
+    if (!line || end > bytes || (!line->ended && end < bytes)) break;
+    read_named_line(path, *line, kept.records);
+    plain.append(line->text).append("\n");
+  }
+  const auto beyond = [&](const auto& record) { return record.step > step; };
+  const bool same = plain.size() == bytes &&
+                    std::none_of(kept.records.steps.begin(), kept.records.steps.end(), beyond) &&
+                    std::none_of(kept.records.validations.begin(), kept.records.validations.end(), beyond);
+  if (!same && text.size() < bytes) fail_shorter(path, bytes, text.size());
+  if (!same) {
+    throw std::runtime_error(path.string() + " was changed: its lines up to step " + std::to_string(step) + " had " +
+                             std::to_string(bytes) +
+                             " bytes when the checkpoint of that step was written, and are others now. Put the record "
+                             "back as it was, or begin a run of its own from the checkpoint with --init");
+  }
+  while (const auto line = lines.next()) expect_record_to_cut(path, *line, step);
+  if (!std::string_view(text).starts_with(plain)) kept.restored = std::move(plain);
+  return kept;
 }
 
 void MetricsFile::write(const StepRecord& record) {
@@ -109,7 +188,7 @@ void MetricsFile::write(const StepRecord& record) {
             {"tokens_per_second", record.tokens_per_second},
             {"retained_fraction", record.retained_fraction}};
   if (record.skipped) line["skipped"] = true;
-  file_.append(line.dump() + "\n");
+  file_.append(io::json_text(line) + "\n");
 }
 
 void MetricsFile::write(const ValidationRecord& record) {
@@ -118,7 +197,7 @@ void MetricsFile::write(const ValidationRecord& record) {
             {"time", record.time},           {"stage", record.stage},
             {"stage_end", record.stage_end}, {"dense_loss", record.dense_loss}};
   if (record.lighthouse_loss) line["lighthouse_loss"] = *record.lighthouse_loss;
-  file_.append(line.dump() + "\n");
+  file_.append(io::json_text(line) + "\n");
 }
 
 uint64_t MetricsFile::sync() {

@@ -49,8 +49,21 @@ struct Metrics {
 int64_t count_skipped(const std::vector<StepRecord>& steps);
 
 /// The file as a whole, or its first `bytes` bytes. A last line without its end is passed over: a process may be
-/// writing it. Throws std::runtime_error naming the file, the line and what is wrong with it.
+/// writing it. Line ends of another system, blank lines and a mark of byte order do not count. Throws
+/// std::runtime_error naming the file, the line and what is wrong with it.
 Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> bytes = std::nullopt);
+
+/// What a run that goes on from a checkpoint keeps of its record.
+struct KeptRecord {
+  Metrics records;
+  /// The kept text, where an editor changed line ends, blank lines or a mark of byte order in the file.
+  std::optional<std::string> restored;
+};
+
+/// The record up to `step`, which had `bytes` bytes when the checkpoint of that step was written. Throws
+/// std::runtime_error where those lines are other ones now, and where what follows, and is to be cut off, has a line
+/// that no run wrote: nothing of a user's own is lost.
+KeptRecord read_kept_record(const std::filesystem::path& path, int64_t step, uint64_t bytes);
 
 class MetricsFile {
  public:

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <string>
 
 #include "model/decoder.h"
 #include "model/safetensors.h"
 #include "train/config.h"
+#include "train/data_record.h"
 
 namespace lighthouse::train {
 
@@ -14,17 +17,21 @@ namespace lighthouse::train {
 inline constexpr const char* kCarriedFolder = "huggingface";
 /// In the metadata of model.safetensors.
 inline constexpr const char* kFingerprintKey = "data_fingerprint";
+inline constexpr const char* kTimesKey = "data_times";
 
 struct StoredModel {
-  RunConfig config;               ///< Of an imported model: without data.paths and stages.
-  model::NamedTensors weights;    ///< In the types and the order of the file.
-  std::filesystem::path file;     ///< That the weights are from.
-  std::filesystem::path carried;  ///< The folder of what came with the model; empty: nothing did.
-  std::string data_fingerprint;   ///< Of the data that it was trained on, in hexadecimal; empty where it is not known.
+  RunConfig config;                ///< Of an imported model: without data.paths and stages.
+  model::NamedTensors weights;     ///< In the types and the order of the file.
+  std::filesystem::path file;      ///< That the weights are from.
+  std::filesystem::path carried;   ///< The folder of what came with the model; empty: nothing did.
+  std::optional<DataRecord> data;  ///< What it was trained on; none where that is not known.
+  std::string remark;              ///< For the user: which files were damaged, so that this one was read; mostly empty.
 };
 
-/// From a run's folder its result or, while there is none, the newest checkpoint; from the folder of an imported model;
-/// or from a checkpoint's file. Throws std::runtime_error or std::invalid_argument naming the file and what is wrong.
+/// From a run's folder its result or, while there is none, the newest checkpoint that is whole; from the folder of an
+/// imported model; or from a checkpoint's file. The weights have the shapes that the configuration says. Throws
+/// std::runtime_error or std::invalid_argument naming the file and what is wrong, or what there is instead of a model:
+/// nothing, a model in Hugging Face's format, a run that has written none.
 StoredModel read_stored_model(const std::filesystem::path& path);
 
 /// Its configuration alone.
@@ -37,7 +44,8 @@ std::filesystem::path carried_files(const std::filesystem::path& path);
 struct LoadedRun {
   RunConfig config;
   model::Decoder decoder{nullptr};
-  std::string data_fingerprint;  ///< As of a StoredModel.
+  std::optional<DataRecord> data;  ///< As of a StoredModel.
+  std::string remark;              ///< The same.
 };
 LoadedRun load_run(const std::filesystem::path& path);
 
