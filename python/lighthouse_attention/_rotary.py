@@ -5,6 +5,8 @@ from typing import Optional
 import torch
 from torch import Tensor
 
+from ._options import check_options
+
 _ops = torch.ops.lighthouse
 
 
@@ -44,5 +46,8 @@ def rotary_score(
     The options are those of ``select``, and must be those of the attention. Returns q, k and the scores, float32
     [B, K, windows of levels >= 1] each, which carry no gradient.
     """
+    check_options(
+        "lighthouse::rotary_score", num_levels=num_levels, pooling_factor=pooling_factor, top_k=top_k, num_tiles=num_tiles
+    )
     q, k, *scores = _ops.rotary_score(q, k, cos, sin, num_levels, pooling_factor, top_k, num_tiles)
     return q, k, tuple(scores)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from . import _geometry
 from ._autocast import to_autocast_dtype
+from ._options import check_options
 
 _ops = torch.ops.lighthouse
 
@@ -87,6 +88,10 @@ def select(
 
     Complexity: reads q and k once, O(N D); selection is O(N / p). Under torch.autocast q and k are cast to its dtype first.
     """
+    check_options(
+        "lighthouse::select", num_levels=num_levels, pooling_factor=pooling_factor, top_k=top_k, num_tiles=num_tiles,
+        cover_prefix=cover_prefix, causal_selection=causal_selection,
+    )  # fmt: skip
     q, k = to_autocast_dtype(q, k)
     scores, window_scores = scores_pair("select", "scores", scores), scores_pair("select", "window_scores", window_scores)
     if scores is not None and window_scores is not None:

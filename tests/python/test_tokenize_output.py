@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+import lighthouse_attention._token_file as token_file
+import lighthouse_attention.tokenize as module
 from lighthouse_attention._token_file import TokenFile
 from lighthouse_attention.tokenize import main
 from tiny_tokenizers import byte_level, documents_of
@@ -104,8 +106,6 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
 
 def test_a_full_disk(tmp_path, monkeypatch):
     """The error names the file, and nothing is left, though closing it fails as well."""
-    import lighthouse_attention._token_file as module
-
     class Full:
         def __init__(self, path, mode):
             open(path, mode).close()
@@ -115,7 +115,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
         close = flush = lambda self: self.write(b"")
 
-    monkeypatch.setattr(module, "open", Full, raising=False)
+    monkeypatch.setattr(token_file, "open", Full, raising=False)
     with pytest.raises(OSError, match=r"cannot write .*t\.bin\..*\.tmp: No space left on device"):
         with TokenFile(tmp_path / "t.bin", "uint16", 300) as file:
             file.append([1])
@@ -129,46 +129,36 @@ def test_names_of_any_bytes(tokenizer, text, tmp_path, capsys):
     assert r't \"\udcff\".bin"]' in printed and os.path.exists(out)
 
 
-TOKENIZE = [sys.executable, "-m", "lighthouse_attention.tokenize"]
+@pytest.mark.parametrize("name, status", [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_an_end_by_signal_leaves_nothing(tokenizer, text, tmp_path, capsys, monkeypatch, name, status):
+    number = getattr(signal, name)
+    if signal.getsignal(number) is signal.SIG_IGN:
+        pytest.skip(f"{name} is ignored here, as under nohup")
+    read, before = module.read_documents, signal.getsignal(number)
 
+    def read_and_be_ended(*arguments):
+        yield from read(*arguments)
+        assert any(path.suffix == ".tmp" for path in tmp_path.iterdir())
+        signal.raise_signal(number)
 
-def test_an_end_by_signal_leaves_nothing(tokenizer, tmp_path):
-    """The text comes slowly, by a pipe that opens for reading where the program waits."""
-    folder = tmp_path / "texts"
-    folder.mkdir()
-    (folder / "a.txt").write_text("the fox " * 1000)
-    waits = (
-        "import sys, time, lighthouse_attention.tokenize as t\n"
-        "t._BATCH_DOCUMENTS = 1\n"
-        "read = t.read_documents\n"
-        "def slow(*arguments):\n"
-        "    yield from read(*arguments)\n"
-        "    print('waiting', flush=True)\n"
-        "    time.sleep(60)\n"
-        "t.read_documents = slow\n"
-        "sys.exit(t.main(sys.argv[1:]))\n"
-    )
-    for number, status in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)):
-        process = subprocess.Popen(
-            [sys.executable, "-c", waits, "--tokenizer", str(tokenizer), "--out", str(tmp_path / "t.bin"), str(folder)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert process.stdout.readline() == "waiting\n"
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == status and "t.bin is as it was" in errors and "Traceback" not in errors
-        assert list(tmp_path.iterdir()) == [folder]
+    monkeypatch.setattr(module, "read_documents", read_and_be_ended)
+    out = tmp_path / "t.bin"
+    out.write_bytes(b"before")
+    assert main(["--tokenizer", str(tokenizer), "--out", str(out), "--overwrite", str(text)]) == status
+    assert "t.bin is as it was" in capsys.readouterr().err and signal.getsignal(number) is before
+    assert out.read_bytes() == b"before" and sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "t.bin"]
 
 
 def test_closed_and_full_standard_files(tokenizer, text, tmp_path):
     """What is printed must not end in the token file, and no traceback tells that it could not be printed."""
-    command = " ".join([*TOKENIZE, "--tokenizer", str(tokenizer), "--out", "OUT", str(text)])
-    expected = None
-    for i, redirection in enumerate(["", "<&- >&- 2>&-", ">&-", "2>&-", ">/dev/full"]):
-        out = tmp_path / f"{i}.bin"
-        done = subprocess.run(["sh", "-c", f"{command.replace('OUT', str(out))} {redirection}"], capture_output=True, text=True)
-        assert done.returncode == (1 if "full" in redirection else 0), done.stderr
-        expected = expected or out.read_bytes()
-        assert out.read_bytes() == expected and "Traceback" not in done.stderr and "Exception" not in done.stderr
-        if "full" in redirection:
-            assert "is written, but what was to be printed is not: No space left on device" in done.stderr
+    assert main(["--tokenizer", str(tokenizer), "--out", str(tmp_path / "t.bin"), str(text)]) == 0
+    command = f"exec {sys.executable} -m lighthouse_attention.tokenize --tokenizer {tokenizer} {text} --out {tmp_path}"
+    shells = [subprocess.Popen(["sh", "-c", f"{command}/{name} {redirection}"], stderr=subprocess.PIPE, text=True)
+              for name, redirection in (("closed", "<&- >&- 2>&-"), ("full", ">/dev/full"))]  # fmt: skip
+    told = [shell.communicate()[1] for shell in shells]
+    closed, full = shells
+    assert closed.returncode == 0 and full.returncode == 1
+    for name in ("closed", "full"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "t.bin").read_bytes()
+    assert "full is written, but what was to be printed is not: No space left on device" in told[1]
+    assert "Traceback" not in told[1] and "Exception" not in told[1]

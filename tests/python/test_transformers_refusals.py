@@ -1,7 +1,10 @@
 """What a transformers model asks for that Lighthouse attention cannot compute: an error that says what came and what to do."""
 
+import re
+
 import pytest
 import torch
+import transformers
 
 from lighthouse_attention.integrations.transformers import dense_attention, register, use_lighthouse
 from tiny_models import gemma2, gemma3, gpt_oss, llama, mistral, qwen3
@@ -59,7 +62,32 @@ def test_masks_of_the_callers():
     model = llama()
     use_lighthouse(model)
     causal = torch.ones(N, N, dtype=torch.bool).tril().expand(2, 1, N, N)
-    refused(model, r"no mask beside the causal one; layer 0 .* shape \[2, 1, 150, 150\]", attention_mask=causal)
+    additive = torch.zeros(2, 1, N, N).masked_fill(~causal, float("-inf"))
+    for mask in (causal, additive, torch.zeros(2, 1, N, N)):
+        refused(model, r"no mask beside the causal one; layer 0 .* shape \[2, 1, 150, 150\]", attention_mask=mask)
+    for shape in ((2, N, N), (N,)):
+        refused(model, rf"expected an attention_mask \[batch, tokens\]; got one of shape {re.escape(str(list(shape)))}",
+                attention_mask=torch.ones(shape))  # fmt: skip
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+@pytest.mark.parametrize("length", [N - 1, N + 1])
+def test_masks_of_another_length(use_cache, length):
+    """sdpa would hide what a short one leaves out, or fail."""
+    model = llama()
+    use_lighthouse(model)
+    refused(model, rf"rows without padding; got an attention_mask \[2, {length}\] for rows of 150 tokens", DENSE,
+            attention_mask=torch.ones(2, length), use_cache=use_cache)  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.long, torch.int32, torch.bool, torch.float32, torch.bfloat16])
+def test_masks_of_ones_of_any_type(dtype):
+    model, ids = llama(), tokens()
+    use_lighthouse(model)
+    assert torch.equal(model(ids, attention_mask=torch.ones(2, N, dtype=dtype)).logits, model(ids).logits)
+    hiding = torch.ones(2, N, dtype=dtype)
+    hiding[1, 5:7] = 0
+    refused(model, "hides 2 of its tokens", attention_mask=hiding)
 
 
 def test_packed_documents():
@@ -73,8 +101,12 @@ def test_packed_documents():
     model(tokens(), position_ids=reused)
     reused.copy_(positions)  # the same tensor, with other values
     refused(model, "packed documents", "one document a row", position_ids=reused, use_cache=False)
-    lengths = torch.tensor([0, 100, N], dtype=torch.int32)
-    refused(model, r"packed documents \(cu_seq_lens_q\)", cu_seq_lens_q=lengths, cu_seq_lens_k=lengths)
+    refused(model, "position_ids that rise by 1; got others", position_ids=torch.arange(0, 2 * N, 2)[None], use_cache=True)
+    for dense in ([], [0, 1]):  # sdpa would let the documents see each other
+        use_lighthouse(model, full_attention_layers=dense)
+        lengths = torch.tensor([0, 100, N], dtype=torch.int32)
+        refused(model, r"packed documents \(cu_seq_lens_q\)", "one document a row", cu_seq_lens_q=lengths, cu_seq_lens_k=lengths)
+        refused(model, r"packed documents \(seq_idx\)", "one document a row", seq_idx=torch.zeros(2, N, dtype=torch.int32))
 
 
 def test_packed_documents_in_a_compiled_model():
@@ -125,10 +157,33 @@ def test_dense_layers_do_not_leave_out_what_sdpa_does_not_know(make, message):
     refused(model, rf"asks for {message}.*, which dense attention by sdpa does not have", r'set_attn_implementation\("eager"\)')
 
 
-def test_output_attentions():
+@pytest.mark.parametrize("dense", [[], [0, 1]])
+def test_output_attentions(dense):
+    """Asked for in a call or by the configuration; what came would be a tuple of None."""
     model = llama()
-    use_lighthouse(model)
+    use_lighthouse(model, full_attention_layers=dense)
     refused(model, "attention weights are not computed", output_attentions=True)
+    model.set_attn_implementation("eager")
+    model.config.output_attentions = True
+    model.set_attn_implementation("lighthouse")
+    refused(model, "attention weights are not computed")
+    assert model(tokens(), output_attentions=False).logits.isfinite().all()
+
+
+@pytest.mark.parametrize("dense", [[], [0, 1]])
+def test_masks_of_heads(dense):
+    model = llama()
+    use_lighthouse(model, full_attention_layers=dense)
+    refused(model, "asks for a mask of heads", head_mask=torch.ones(4))
+
+
+def test_a_cache_that_is_filled():
+    model, ids = llama(), tokens()
+    cache = transformers.DynamicCache(config=model.config)
+    model(ids, cache=cache)
+    use_lighthouse(model)
+    refused(model, rf"got {N} queries and {2 * N} keys, as in decoding", cache=cache)
+    assert model(ids, cache=transformers.DynamicCache(config=model.config)).logits.isfinite().all()
 
 
 def test_normalised_queries_without_hooks():
@@ -143,6 +198,39 @@ def test_bidirectional_attention():
     model = llama(is_causal=False)
     use_lighthouse(model)
     refused(model, "tokens see later ones")
+    model = llama()
+    use_lighthouse(model)
+    refused(model, "tokens see later ones", is_causal=False)
+
+
+SMALL_BERT = dict(vocab_size=64, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
+SMALL_T5 = dict(vocab_size=64, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)
+SMALL_BART = dict(vocab_size=64, d_model=32, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2,
+                  encoder_ffn_dim=32, decoder_ffn_dim=32)  # fmt: skip
+SMALL_GPT2 = dict(vocab_size=64, n_embd=32, n_layer=1, n_head=2)
+
+
+@pytest.mark.parametrize("make, inputs", [
+    (lambda: transformers.BertModel(transformers.BertConfig(**SMALL_BERT)), dict()),
+    (lambda: transformers.T5ForConditionalGeneration(transformers.T5Config(**SMALL_T5)), dict(decoder_input_ids=tokens())),
+    (lambda: transformers.BartForConditionalGeneration(transformers.BartConfig(**SMALL_BART)), dict(decoder_input_ids=tokens())),
+    (lambda: transformers.GPT2LMHeadModel(transformers.GPT2Config(add_cross_attention=True, **SMALL_GPT2)),
+     dict(encoder_hidden_states=torch.randn(2, N, 32))),
+], ids=["encoder", "encoder and decoder with biases", "encoder and decoder", "cross attention"])  # fmt: skip
+def test_encoders_and_cross_attention(make, inputs):
+    model = make().eval()
+    use_lighthouse(model)
+    refused(model, "expected the causal mask; got one under which tokens see later ones", DENSE, **inputs)
+
+
+@pytest.mark.parametrize("name, sizes", [("Bloom", dict(n_layer=1, n_head=2)), ("Falcon", dict(num_hidden_layers=1, num_attention_heads=2))])
+def test_models_that_do_not_take_their_attention_by_name(name, sizes):
+    config = getattr(transformers, f"{name}Config")(vocab_size=64, hidden_size=32, **sizes)
+    model = getattr(transformers, f"{name}ForCausalLM")(config)
+    before = model.config._attn_implementation
+    with pytest.raises(ValueError, match=f'{name}ForCausalLM does not take its attention by name: it stays at "{before}"'):
+        use_lighthouse(model)
+    assert not any("lighthouse" in key for module in model.modules() for key in module.__dict__)
 
 
 class Module(torch.nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from transformers.masking_utils import sdpa_mask
 
-from ._transformers_checks import USE_SDPA, refuse, refuse_decoding
+from ._transformers_checks import USE_SDPA, assert_later, refuse, refuse_decoding, values_are_known
 
 
 def causal_mask(
@@ -28,7 +28,12 @@ def causal_mask(
     A sliding or chunked mask is made as for "sdpa", for layers that attend densely; Lighthouse layers refuse it. Every other
     deviation is refused here: padding, packed documents, masks of the caller's.
     """
-    if q_length != kv_length or (isinstance(q_offset, int) and q_offset != 0):
+    if attention_mask is not None and attention_mask.dim() != 2:
+        refuse(f"expected an attention_mask [batch, tokens]; got one of shape {list(attention_mask.shape)}", _ROWS)
+    is_first = isinstance(q_offset, int) and q_offset == 0
+    if attention_mask is not None and is_first and attention_mask.shape[1] != q_length:
+        refuse(f"expected rows without padding; got an attention_mask {list(attention_mask.shape)} for rows of {q_length} tokens", _ROWS)
+    if q_length != kv_length or not is_first:
         refuse_decoding(q_length, kv_length)
     if local_size is not None and local_size < kv_length:
         return sdpa_mask(
@@ -44,16 +49,16 @@ def causal_mask(
     return None
 
 
+_ROWS = f"fill rows with text (padding would be selected like text), or {USE_SDPA}"
+
+
 def _refuse_padding(attention_mask: Tensor) -> None:
     what = "expected rows without padding"
-    if torch.compiler.is_compiling():
-        torch._assert_async(attention_mask.all(), f"lighthouse: {what}; got an attention_mask with zeros")
+    if not values_are_known(attention_mask):
+        assert_later(attention_mask.all, f"{what}; got an attention_mask with zeros", attention_mask)
     elif not bool(attention_mask.all()):
         hidden = int(attention_mask.numel() - attention_mask.sum())
-        refuse(
-            f"{what}; got an attention_mask {list(attention_mask.shape)} that hides {hidden} of its tokens",
-            f"fill rows with text (padding would be selected like text), or {USE_SDPA}",
-        )
+        refuse(f"{what}; got an attention_mask {list(attention_mask.shape)} that hides {hidden} of its tokens", _ROWS)
 
 
 def _refuse_other_than_causal(mask_function: Any, batch_size: int, length: int, device: Any) -> None:
@@ -63,8 +68,8 @@ def _refuse_other_than_causal(mask_function: Any, batch_size: int, length: int, 
     token = torch.arange(length, device=device)[None]
     sees_first = mask_function(batch, head, token, torch.zeros_like(token)).all()
     sees_next = mask_function(batch, head, token[:, :-1], token[:, 1:]).any()
-    if torch.compiler.is_compiling():
-        torch._assert_async(sees_first & ~sees_next, "lighthouse: expected the causal mask; got packed documents or another mask")
+    if not values_are_known(sees_first):
+        assert_later(lambda: sees_first & ~sees_next, "expected the causal mask; got packed documents or another mask", sees_first)
     elif bool(sees_next):
         refuse("expected the causal mask; got one under which tokens see later ones", USE_SDPA)
     elif not bool(sees_first):

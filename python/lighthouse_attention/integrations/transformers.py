@@ -10,7 +10,7 @@ and keys per head. What cannot be computed is refused by a ValueError that says 
 """
 
 import contextlib
-from typing import Any, Callable, Iterable, Iterator, Mapping, Optional
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from torch import Tensor, nn
 
@@ -24,8 +24,18 @@ except ImportError as error:
     ) from error
 
 from .._attention import attention, retained_length
+from .._options import check_options
 from ._transformers_checks import refuse_unfit, refuse_unfit_dense
 from ._transformers_masks import causal_mask
+from ._transformers_models import (
+    attention_layers,
+    checked_layer_options,
+    checked_layers,
+    expect_layers_of,
+    models_in,
+    refuse_missing_layers,
+    refuse_unknown,
+)
 from ._transformers_scores import forget_inputs, keep_inputs, scores_of
 
 _PYRAMID_OPTIONS = ("num_levels", "pooling_factor", "top_k", "num_tiles")
@@ -41,8 +51,10 @@ class _Options:
         self.attention = attention_options
 
     def changed(self, full_attention_layers: Optional[Iterable[int]], attention_options: Mapping[str, Any]) -> "_Options":
-        dense = self.dense_layers if full_attention_layers is None else frozenset(full_attention_layers)
-        return _Options(dense, {**self.attention, **_checked(attention_options)})
+        dense = self.dense_layers
+        if full_attention_layers is not None:
+            dense = checked_layers("full_attention_layers", full_attention_layers)
+        return _Options(dense, _checked({**self.attention, **attention_options}))
 
 
 def register(name: str = "lighthouse", *, full_attention_layers: Iterable[int] = (), **attention_options: Any) -> None:
@@ -50,13 +62,17 @@ def register(name: str = "lighthouse", *, full_attention_layers: Iterable[int] =
 
     Args:
         name: starts with "lighthouse"; several names may stand for several sets of options.
-        full_attention_layers: indices of layers that attend densely, by transformers' own "sdpa".
+        full_attention_layers: indices of layers that attend densely, by transformers' own "sdpa", counted from 0. A model that
+            lacks one of them refuses its first forward pass.
         attention_options: num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection and inner of
-            ``lighthouse_attention.attention``. Calling again replaces them.
+            ``lighthouse_attention.attention``, with its defaults: top_k is about 1/64 of each call's tokens. Calling again
+            replaces them.
 
     Raises:
-        ValueError: options that do not fit. TypeError: unknown ones.
+        ValueError: options that do not fit. TypeError: unknown ones, and what is no number where one is expected.
     """
+    if not isinstance(name, str):
+        raise TypeError(f'lighthouse: the name must be text that starts with "lighthouse"; got {name!r}')
     if not name.startswith("lighthouse"):
         raise ValueError(f'lighthouse: the name must start with "lighthouse"; got "{name}"')
     _registered[name] = _Options(frozenset(), {}).changed(full_attention_layers, attention_options)
@@ -64,8 +80,11 @@ def register(name: str = "lighthouse", *, full_attention_layers: Iterable[int] =
     AttentionMaskInterface.register(name, causal_mask)
 
 
+Models = Union[nn.Module, Sequence[nn.Module]]
+
+
 def use_lighthouse(
-    model: nn.Module,
+    model: Models,
     name: str = "lighthouse",
     *,
     full_attention_layers: Optional[Iterable[int]] = None,
@@ -78,51 +97,57 @@ def use_lighthouse(
     norms that the projections have before: hooks keep those for the attention.
 
     Args:
-        model: a transformers model, or a module that holds one.
+        model: a transformers model, or a module or a list that holds one or several, such as DistributedDataParallel, a
+            compiled model or one of PEFT.
         full_attention_layers: of this model; default: as registered.
         layer_options: options of single layers, as in {3: dict(top_k=3072)}.
         attention_options: of this model, over the registered ones.
 
     Raises:
         ValueError: options that do not fit, layers that the model does not have, a model that does not take its attention by
-            name. TypeError: unknown options.
+            name. TypeError: unknown options, and what is no number where one is expected. The model is as it was then.
     """
-    if name not in _registered:
+    models = models_in(model)
+    if not isinstance(name, str) or name not in _registered:
         register(name)
-    layers = _attention_layers(model)
-    per_layer = {index: _checked(options) for index, options in (layer_options or {}).items()}
+    if full_attention_layers is not None:
+        full_attention_layers = checked_layers("full_attention_layers", full_attention_layers)  # once: it may be an iterator
     options = _registered[name].changed(full_attention_layers, attention_options)
-    unknown = (options.dense_layers | per_layer.keys()) - {layer.layer_idx for layer in layers}
-    if unknown:
-        raise ValueError(
-            f"lighthouse: layers must be of the model's {sorted({layer.layer_idx for layer in layers})}; got {sorted(unknown)}"
-        )
-    for layer in layers:
-        layer.lighthouse_options = options.changed(None, per_layer.get(layer.layer_idx, {}))
+    per_layer = {index: options.changed(None, x) for index, x in checked_layer_options(layer_options).items()}
+    both = sorted(options.dense_layers & per_layer.keys())
+    if both:
+        raise ValueError(f"lighthouse: layers {both} are in layer_options and attend densely by full_attention_layers; expected one")
+    for each in models:
+        expect_layers_of(each, options.dense_layers | per_layer.keys())
+    _set_implementation(models, name)
+    for layer in (layer for each in models for layer in attention_layers(each)):
+        layer.lighthouse_options = per_layer.get(layer.layer_idx, options)
         if layer.layer_idx in options.dense_layers:
             forget_inputs(layer)
         else:
             keep_inputs(layer)
-    _set_implementation(model, name)
 
 
-def use_dense(model: nn.Module, implementation: str = "sdpa") -> None:
+def use_dense(model: Models, implementation: str = "sdpa") -> None:
     """Back to dense attention: ``model.set_attn_implementation("sdpa")``, and nothing of ``use_lighthouse`` stays behind."""
-    _set_implementation(model, implementation)
-    for layer in _attention_layers(model):
+    models = models_in(model)
+    _set_implementation(models, implementation)
+    for layer in (layer for each in models for layer in attention_layers(each)):
         layer.__dict__.pop("lighthouse_options", None)
         forget_inputs(layer)
 
 
 @contextlib.contextmanager
-def dense_attention(model: nn.Module, implementation: str = "sdpa") -> Iterator[None]:
+def dense_attention(model: Models, implementation: str = "sdpa") -> Iterator[None]:
     """Dense for a while, to evaluate or to generate during training: ``with dense_attention(model): model.generate(...)``."""
-    before = _implementations(model.config)
-    _set_implementation(model, implementation)
+    models = models_in(model)
+    before = [_implementations(each.config) for each in models]
+    _set_implementation(models, implementation)
     try:
         yield
     finally:
-        model.set_attn_implementation(before)
+        for each, implementations in zip(models, before):
+            each.set_attn_implementation(implementations)
 
 
 def _attention_function(name: str) -> Callable[..., tuple[Tensor, None]]:
@@ -137,7 +162,10 @@ def _attention_function(name: str) -> Callable[..., tuple[Tensor, None]]:
         is_causal: Optional[bool] = None,
         **kwargs: Any,
     ) -> tuple[Tensor, None]:
-        options = getattr(module, "lighthouse_options", None) or _registered[name]
+        options = getattr(module, "lighthouse_options", None)
+        if options is None:
+            options = _registered[name]
+            refuse_missing_layers(module, options.dense_layers)
         if getattr(module, "layer_idx", None) in options.dense_layers:
             refuse_unfit_dense(module, kwargs)
             return sdpa_attention_forward(
@@ -153,19 +181,10 @@ def _attention_function(name: str) -> Callable[..., tuple[Tensor, None]]:
 
 def _checked(attention_options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, if they are options and fit together for a long sequence."""
-    unknown = sorted(set(attention_options) - set(_OPTIONS))
-    if unknown:
-        raise TypeError(f"lighthouse: options must be of {', '.join(_OPTIONS)}; got {', '.join(unknown)}")
+    refuse_unknown(attention_options, _OPTIONS)
+    check_options("lighthouse", **attention_options)
     retained_length(1 << 40, **{key: x for key, x in attention_options.items() if key in _PYRAMID_OPTIONS})
     return dict(attention_options)
-
-
-def _attention_layers(model: nn.Module) -> list[nn.Module]:
-    """The modules that attention functions are called with: those that know the index of their layer."""
-    layers = [module for module in model.modules() if isinstance(getattr(module, "layer_idx", None), int)]
-    if not layers:
-        raise ValueError(f"lighthouse: expected a model whose attention modules have a layer_idx; got {type(model).__name__}")
-    return layers
 
 
 def _implementations(config: Any) -> dict[str, Any]:
@@ -174,10 +193,18 @@ def _implementations(config: Any) -> dict[str, Any]:
     return {"": config._attn_implementation, **{key: _implementations(part) for key, part in parts.items() if part is not None}}
 
 
-def _set_implementation(model: nn.Module, name: str) -> None:
-    model.set_attn_implementation(name)
-    if model.config._attn_implementation != name:
-        raise ValueError(
-            f'lighthouse: {type(model).__name__} does not take its attention by name: it stays at '
-            f'"{model.config._attn_implementation}" where "{name}" was asked for'
-        )
+def _set_implementation(models: list[Any], name: str) -> None:
+    """For all of them, or for none."""
+    before = [_implementations(model.config) for model in models]
+    try:
+        for model in models:
+            model.set_attn_implementation(name)
+            if model.config._attn_implementation != name:
+                raise ValueError(
+                    f"lighthouse: {type(model).__name__} does not take its attention by name: it stays at "
+                    f'"{model.config._attn_implementation}" where "{name}" was asked for'
+                )
+    except Exception:
+        for model, implementations in zip(models, before):
+            model.set_attn_implementation(implementations)
+        raise
