@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "cli/bench_report.h"
+#include "io/json.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -106,7 +107,7 @@ analysis::Variant variant_from(const Json& json) {
   return variant;
 }
 
-std::string dump(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string dump(const Json& json) { return io::json_text(json, 1) + "\n"; }
 
 std::string bench_json(const BenchReport& report) {
   const auto& e = report.provenance;
@@ -125,7 +126,7 @@ std::string bench_json(const BenchReport& report) {
 }
 
 BenchReport bench_from_json(const std::string& text) {
-  const Json json = Json::parse(text);
+  const Json json = io::parse_json(text, "the file");
   BenchReport report{.provenance = provenance_from(json),
                      .setting = setting_from(json.at("setting")),
                      .skipped = json.at("skipped").get<std::vector<std::string>>(),

@@ -4,6 +4,7 @@
 
 #include "cli/bench_json.h"
 #include "cli/cuda_bench_report.h"
+#include "io/json.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -152,7 +153,7 @@ std::string cuda_json(const CudaBenchReport& report) {
 }
 
 CudaBenchReport cuda_from_json(const std::string& text) {
-  const Json json = Json::parse(text);
+  const Json json = io::parse_json(text, "the file");
   const Json& device = json.at("device");
   CudaBenchReport report;
   report.provenance = provenance_from(json);

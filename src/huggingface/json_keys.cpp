@@ -18,7 +18,7 @@ const Json* JsonKeys::find(const std::string& key) const {
 
 void JsonKeys::fail(const std::string& key, const std::string& expected) const {
   const Json* const value = find(key);
-  std::string got = value == nullptr ? "none" : io::json_text(*value);
+  std::string got = is_absent(key) ? "none" : value == nullptr ? "none (null)" : io::json_text(*value);
   constexpr size_t kMostShown = 200;
   if (got.size() > kMostShown) got = got.substr(0, kMostShown) + "...";
   throw std::runtime_error(source_ + ": " + prefix_ + key + " must be " + expected + "; got " + got);

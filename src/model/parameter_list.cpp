@@ -72,7 +72,11 @@ void expect_layers(const NamedTensors& tensors, const ModelConfig& config, const
 }  // namespace
 
 void expect_parameters(const NamedTensors& tensors, const ModelConfig& config, const std::string& source) {
-  check(config);
+  try {
+    check(config);
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(source + ": " + error.what());
+  }
   expect_layers(tensors, config, source);
   std::map<std::string, torch::Tensor> left(tensors.begin(), tensors.end());
   std::string differences;

@@ -63,10 +63,11 @@ RunConfig load_run_config(const fs::path& path, const std::vector<std::string>& 
   return config;
 }
 
-void load_initial_weights(const RunConfig& config, model::Decoder& decoder, bool allow_changes) {
+std::string load_initial_weights(const RunConfig& config, model::Decoder& decoder, bool allow_changes) {
   const StoredModel stored = read_stored_model(config.init);
   expect_same_model(stored.config, config, allow_changes);
   model::load_parameters(*decoder, stored.weights, stored.file.string());
+  return stored.remark;
 }
 
 }  // namespace lighthouse::train

@@ -19,6 +19,7 @@ RunConfig load_run_config(const std::filesystem::path& path, const std::vector<s
 /// Puts the weights that config.init names into the decoder. Throws std::runtime_error naming each key of [model] that
 /// makes another model of them. `allow_changes` lets pass what fits the weights' shapes all the same: rotary base and
 /// scaling, and the norms' epsilon. Which layers attend densely, and how fresh weights are drawn, may always differ.
-void load_initial_weights(const RunConfig& config, model::Decoder& decoder, bool allow_changes);
+/// Returns the stored model's remark for the user, mostly empty.
+std::string load_initial_weights(const RunConfig& config, model::Decoder& decoder, bool allow_changes);
 
 }  // namespace lighthouse::train
