@@ -126,14 +126,14 @@ void inspect(const InspectArguments& arguments) {
   if (arguments.run.empty() && arguments.random.empty())
     throw CLI::RequiredError("A run's folder, or --random CONFIG,");
   train::LoadedRun run = load_model(arguments);
-  if (run.config.training.num_threads > 0) at::set_num_threads(static_cast<int>(run.config.training.num_threads));
-  const AttentionOptions options = attention_options(run.config, arguments);
-  std::vector<int64_t> layers = arguments.layers;
-  if (layers.empty()) layers = analysis::lighthouse_layers(run.config.model);
   huggingface::expect_bytes(
       run.config, arguments.random.empty() ? train::carried_files(arguments.run) : std::filesystem::path(),
       "inspect reads texts, whose tokens are bytes");
   train::expect_text(arguments.text, train::take_sample(io::PiecewiseFile(arguments.text)), /*by_name=*/false);
+  if (run.config.training.num_threads > 0) at::set_num_threads(static_cast<int>(run.config.training.num_threads));
+  const AttentionOptions options = attention_options(run.config, arguments);
+  std::vector<int64_t> layers = arguments.layers;
+  if (layers.empty()) layers = analysis::lighthouse_layers(run.config.model);
   std::string text = read_text(arguments, run.config.data.context_length, options);
   const std::string model = arguments.random.empty() ? arguments.run : "random weights of " + arguments.random;
   auto map = analysis::map_selection(run.decoder, tokens_of(text), options, layers);

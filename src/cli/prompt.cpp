@@ -9,6 +9,7 @@
 
 #include "huggingface/byte_tokenizer.h"
 #include "inference/generate.h"
+#include "train/data_format.h"
 #include "train/token_source.h"
 
 namespace lighthouse::cli {
@@ -22,6 +23,12 @@ std::string read_text(const std::string& option, const std::string& name) {
   std::ifstream file(name, std::ios::binary);
   if (!file || std::filesystem::is_directory(name)) throw std::runtime_error(option + ": cannot read " + name);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// Refuses what is of another known kind: compressed files, arrays, UTF-16.
+void expect_text(const std::string& option, const std::string& name, const std::string& text) {
+  train::expect_text(option + ": " + (name == kStandardInput ? "standard input" : name), train::take_sample(text),
+                     /*by_name=*/false);
 }
 
 std::vector<int64_t> numbers_in(const std::string& text, const std::string& source) {
@@ -45,22 +52,15 @@ std::vector<int64_t> read_tokens(const std::string& argument, int64_t vocab_size
   if (argument.find_first_not_of(std::string("0123456789") + kSeparators) == std::string::npos) {
     return numbers_in(argument, "the list");
   }
-  if (std::filesystem::path(argument).extension() != ".bin") {
-    return numbers_in(read_text("--tokens", argument), argument == kStandardInput ? "standard input" : argument);
+  if (train::lower_extension(argument) != ".bin") {
+    const std::string text = read_text("--tokens", argument);
+    expect_text("--tokens", argument, text);
+    return numbers_in(text, argument == kStandardInput ? "standard input" : argument);
   }
-  const train::TokenSource source(argument, train::DataFormat::kAuto);
+  const train::TokenSource source(argument, train::DataFormat::kAuto, vocab_size);
   std::vector<int64_t> tokens(static_cast<size_t>(source.num_tokens()));
-  source.read(0, source.num_tokens(), vocab_size, tokens.data());
+  source.read(0, source.num_tokens(), tokens.data());
   return tokens;
-}
-
-/// A model that came with a tokenizer reads bytes if that one does; others, if the vocabulary is of bytes or the data
-/// was text.
-bool reads_bytes(const train::RunConfig& config, const std::filesystem::path& carried) {
-  const auto tokenizer = carried / "tokenizer.json";
-  if (!carried.empty() && std::filesystem::exists(tokenizer)) return huggingface::is_byte_tokenizer(tokenizer);
-  constexpr int64_t kBytes = 256;
-  return config.model.vocab_size == kBytes || config.data.format == train::DataFormat::kText;
 }
 
 }  // namespace
@@ -85,11 +85,9 @@ Prompt read_prompt(const PromptArguments& arguments, const train::RunConfig& con
   if (!arguments.text && arguments.file.empty()) {
     throw std::invalid_argument("expected --prompt, --prompt-file or --tokens; got none");
   }
-  if (!reads_bytes(config, carried)) {
-    throw std::invalid_argument("the model's " + std::to_string(config.model.vocab_size) +
-                                " tokens are not bytes; pass their numbers by --tokens");
-  }
+  huggingface::expect_bytes(config, carried, "pass their numbers by --tokens");
   std::string text = arguments.text ? *arguments.text : read_text("--prompt-file", arguments.file);
+  if (!arguments.text) expect_text("--prompt-file", arguments.file, text);
   std::vector<int64_t> tokens = inference::bytes_as_tokens(text);
   return {std::move(tokens), std::move(text)};
 }

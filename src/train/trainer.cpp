@@ -12,6 +12,7 @@
 
 #include "train/config_difference.h"
 #include "train/schedule.h"
+#include "train/text_tokens.h"
 
 namespace lighthouse::train {
 namespace {
@@ -116,7 +117,10 @@ struct Trainer::PendingStep {
 Trainer::Trainer(const RunConfig& config)
     : config_((model::check(config.model), config)),
       plan_(plan_compute(config)),
-      corpus_(config.data, static_cast<uint64_t>(config.seed), config.model.vocab_size) {
+      corpus_(config.data, static_cast<uint64_t>(config.seed), config.model.vocab_size, {config.output_dir}) {
+  if (config_.data.format == DataFormat::kAuto && config_.model.vocab_size != kByteTokens && corpus_.is_all_text()) {
+    config_.data.format = DataFormat::kText;
+  }
   if (config.training.num_threads > 0) at::set_num_threads(static_cast<int>(config.training.num_threads));
   set_deterministic(config.training.deterministic);
   decoder_ = make_decoder(config, plan_);
@@ -135,7 +139,7 @@ void Trainer::restore(const Checkpoint& checkpoint, const std::string& source, b
     throw std::runtime_error(source + " was made under another configuration:" + to_text(of_run) +
                              "\nGo back to it, or pass --allow-changes to go on under the new one");
   }
-  if (checkpoint.data_fingerprint != corpus_.fingerprint()) {
+  if (!corpus_.matches(checkpoint.data)) {
     throw std::runtime_error("the data changed since " + source +
                              " was written: other files, another order of them, or other bytes. Expected the data that "
                              "the run began with");
@@ -204,6 +208,19 @@ Trainer::PendingStep Trainer::start_step(const StageConfig& stage) {
     on_host.copy_(report, /*non_blocking=*/true);
   }
   return {std::move(record), on_host, Moment(plan_.device)};
+}
+
+/// Where the data cannot be read any more, the steps so far are saved before the run ends.
+Trainer::PendingStep Trainer::start_step_or_save(const StageConfig& stage, Progress& progress) {
+  try {
+    return start_step(stage);
+  } catch (const DataError& error) {
+    finish_all(progress);
+    if (progress.folder == nullptr || position_.step == 0) throw;
+    save(progress);
+    throw DataError(std::string(error.what()) + ". A checkpoint has the steps up to " +
+                    std::to_string(position_.step) + ": put the data back as it was, and go on with --resume");
+  }
 }
 
 /// Waits for the oldest step, and records it.
@@ -281,8 +298,9 @@ void Trainer::save(Progress& progress) {
   if (progress.folder == nullptr) return;
   Checkpoint checkpoint = take_checkpoint(config_, decoder_, *optimizer_);
   checkpoint.position = position_;
+  checkpoint.skipped_in_a_row = progress.skipped_in_a_row;
   checkpoint.environment = environment(plan_);
-  checkpoint.data_fingerprint = corpus_.fingerprint();
+  checkpoint.data = corpus_.record();
   progress.folder->save(std::move(checkpoint));
 }
 
@@ -296,7 +314,7 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
   const auto asked = [](const std::function<bool()>& question) { return question && question(); };
   progress.before = Moment(plan_.device);
   while (position_.step < stage_end) {
-    progress.pending.push_back(start_step(stage));
+    progress.pending.push_back(start_step_or_save(stage, progress));
     while (progress.pending.size() > ahead) finish_step(progress);
     if (progress.skipped_in_a_row >= config_.training.max_skipped_steps) finish_all(progress);
     if (position_.step == stage_end) break;
@@ -324,6 +342,8 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
 }
 
 RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_far) {
+  // Before the first step, not at the first checkpoint: a signal that asks for one must not wait for this.
+  if (folder != nullptr) corpus_.record();
   Progress progress{observer, folder, {}, {}, Moment(plan_.device)};
   progress.result.steps = std::move(so_far.steps);
   progress.result.validations = std::move(so_far.validations);

@@ -74,9 +74,13 @@ class Trainer {
   /// checkpoints go there as they come; `so_far` are the records of the steps before.
   RunResult run(const Observer& observer = {}, RunFolder* folder = nullptr, Metrics so_far = {});
 
+  /// With data.format resolved where the data is text and the vocabulary alone would not say so.
+  const RunConfig& config() const { return config_; }
   model::Decoder& decoder() { return decoder_; }
   const Corpus& corpus() const { return corpus_; }
+  Corpus& corpus() { return corpus_; }
   uint64_t data_fingerprint() { return corpus_.fingerprint(); }
+  DataRecord data_record() { return corpus_.record(); }
   /// Steps done.
   int64_t step() const { return position_.step; }
   const ComputePlan& plan() const { return plan_; }
@@ -89,6 +93,7 @@ class Trainer {
   /// A step that the device may still be at.
   struct PendingStep;
   PendingStep start_step(const StageConfig& stage);
+  PendingStep start_step_or_save(const StageConfig& stage, Progress& progress);
   void finish_step(Progress& progress);
   void finish_all(Progress& progress);
   torch::Tensor to_device(const torch::Tensor& tokens) const;
