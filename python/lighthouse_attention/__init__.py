@@ -7,9 +7,16 @@
 gathered sequence will be, ``rotary_score`` rotates queries and keys and scores them in one pass. The operators behind them are ``torch.ops.lighthouse.*``.
 """
 
-from ._library import load_library as _load_library
+import sys as _sys
 
-_load_library()
+try:
+    from ._library import load_library as _load_library
+
+    _load_library()
+except ImportError as _error:
+    if _sys.argv[:1] != ["-m"]:
+        raise
+    _sys.exit(str(_error))  # of python -m lighthouse_attention: words, no traceback
 
 from ._attention import attention, gather, retained_length, scatter  # noqa: E402
 from ._rotary import rotary, rotary_score  # noqa: E402

@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 from typing import Optional
 
-import torch
-
 TORCH_SERIES = "2.11"
+
+try:
+    import torch
+except ImportError as error:
+    raise ImportError(f'lighthouse_attention needs torch {TORCH_SERIES}: pip install "torch=={TORCH_SERIES}.*" ({error})') from error
 
 _loaded_from: Optional[Path] = None
 
@@ -30,7 +33,10 @@ def load_library() -> None:
     candidates = _candidates()
     for path in candidates:
         if path.is_file():
-            torch.ops.load_library(str(path))
+            try:
+                torch.ops.load_library(str(path))
+            except OSError as error:
+                raise ImportError(f"lighthouse_attention: cannot load {path}: {error}. Build it again, with this torch") from error
             _loaded_from = path
             return
     looked = "\n  ".join(str(path) for path in candidates)
