@@ -1,6 +1,11 @@
 // Text files to sequences: which files, which split, which order.
+#include <sys/resource.h>
+
+#include <chrono>
+#include <fstream>
 #include <numeric>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "temporary_folder.h"
@@ -129,22 +134,24 @@ TEST(Corpus, TokenFiles) {
   const std::vector<uint32_t> large = {7, 300, 128255, 0, 1};
   auto tokens_of = [&](const train::TokenSource& source) {
     Sequence tokens(static_cast<size_t>(source.num_tokens()));
-    source.read(0, source.num_tokens(), 200000, tokens.data());
+    source.read(0, source.num_tokens(), tokens.data());
     return tokens;
   };
   using train::DataFormat;
   const Sequence expected = {7, 300, 50256, 0, 1};
-  EXPECT_EQ(tokens_of({write_tokens(folder, "a.bin", small), DataFormat::kAuto}), expected);
-  EXPECT_EQ(tokens_of({write_tokens(folder, "a", large), DataFormat::kUint32}), (Sequence{7, 300, 128255, 0, 1}));
-  EXPECT_EQ(tokens_of({write_tokens(folder, "c.bin", small, llm_c_header(20240520, 1, 5)), DataFormat::kAuto}),
+  const Sequence wide = {7, 300, 128255, 0, 1};
+  EXPECT_EQ(tokens_of({write_tokens(folder, "a.bin", small), DataFormat::kAuto, 1 << 16}), expected);
+  EXPECT_EQ(tokens_of({write_tokens(folder, "b.bin", large), DataFormat::kAuto, 128256}), wide);
+  EXPECT_EQ(tokens_of({write_tokens(folder, "a", large), DataFormat::kUint32, 128256}), wide);
+  EXPECT_EQ(tokens_of({write_tokens(folder, "c.bin", small, llm_c_header(20240520, 1, 5)), DataFormat::kAuto, 200000}),
             expected);
-  EXPECT_EQ(tokens_of({write_tokens(folder, "d.bin", large, llm_c_header(20240801, 7, 5)), DataFormat::kAuto}),
-            (Sequence{7, 300, 128255, 0, 1}));
+  EXPECT_EQ(tokens_of({write_tokens(folder, "d.bin", large, llm_c_header(20240801, 7, 5)), DataFormat::kAuto, 200000}),
+            wide);
 
   const auto open = [&](const std::filesystem::path& path, DataFormat format) {
-    expect_error([&] { train::TokenSource(path, format); }, {path.string()});
+    expect_error([&] { train::TokenSource(path, format, 60000); }, {path.string()});
     try {
-      train::TokenSource(path, format);
+      train::TokenSource(path, format, 60000);
     } catch (const std::exception& error) {
       return std::string(error.what());
     }
@@ -154,13 +161,29 @@ TEST(Corpus, TokenFiles) {
   EXPECT_NE(open(folder.write("short", "abc"), DataFormat::kLlmC).find("header of 1024 bytes"), std::string::npos);
   const auto wrong_count = write_tokens(folder, "e.bin", small, llm_c_header(20240520, 1, 6));
   EXPECT_NE(open(wrong_count, DataFormat::kAuto).find("says 6 tokens; the file has 5"), std::string::npos);
+  const auto cut = folder.write("cut.bin", llm_c_header(20240520, 1, 5).substr(0, 600));
+  EXPECT_NE(open(cut, DataFormat::kAuto).find("header of 1024 bytes; the file has 600"), std::string::npos);
   const auto wrong_version = write_tokens(folder, "f.bin", small, llm_c_header(20240520, 2, 5));
   EXPECT_NE(open(wrong_version, DataFormat::kAuto).find("expected version 1"), std::string::npos);
   EXPECT_NE(open(wrong_version, DataFormat::kLlmC).find("got 2"), std::string::npos);
 
-  const train::TokenSource source(folder.path() / "a.bin", DataFormat::kAuto);
-  Sequence tokens(5);
-  expect_error([&] { source.read(1, 4, 300, tokens.data()); }, {"a.bin", "token 1 is 300", "vocab_size, 300"});
+  expect_error([&] { train::TokenSource(folder.path() / "a.bin", DataFormat::kAuto, 300); },
+               {"a.bin", "token 1 is 300", "vocab_size, 300"});
+}
+
+TEST(Corpus, NamesTokensBeyondTheVocabularyWhereverTheyAre) {
+  const TemporaryFolder folder;
+  std::vector<uint16_t> numbers(40000, 5);
+  numbers[25001] = 256;  // no sample has it
+  write_tokens(folder, "a.bin", numbers);
+  auto config = config_for(folder);
+  config.validation_fraction = 0;
+  Corpus corpus(config, 1, 256);
+  expect_error(
+      [&] {
+        for (int64_t i = 0; i < corpus.training_sequences(); ++i) training_sequence(corpus, i);
+      },
+      {"a.bin", "token 25001 is 256", "model.vocab_size, 256"});
 }
 
 TEST(Corpus, NoticesDataThatChanges) {
@@ -179,6 +202,66 @@ TEST(Corpus, NoticesDataThatChanges) {
   other[1000000] = static_cast<char>(other[1000000] + 1);
   folder.write("a", other);
   EXPECT_NE(Corpus(config, 1, 256).fingerprint(), before);
+  std::filesystem::remove(path);
+  expect_error([&] { corpus.read_training_sequence(1, tokens.data()); },
+               {"cannot open", path.string(), "No such file"});
+}
+
+/// Data above the size that is always read: its times stand for its bytes until they differ.
+TEST(Corpus, ComparesTheBytesWhereATimeDiffers) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("a", bytes_of(2 << 20, 0));
+  const auto config = config_for(folder);
+  const train::DataRecord record = Corpus(config, 1, 256).record();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the system's clock of files is coarse
+  uint64_t read = 0;
+  const auto matches = [&](const train::DataRecord& other, uint64_t always) {
+    Corpus corpus(config, 1, 256);
+    read = 0;
+    corpus.on_reading([&](uint64_t done, uint64_t all) {
+      read = done;
+      EXPECT_EQ(all, 2U << 20);
+    });
+    const bool same = corpus.matches(other, always);
+    if (same) {
+      EXPECT_EQ(corpus.record().fingerprint, record.fingerprint);
+    }
+    return same;
+  };
+  EXPECT_TRUE(matches(record, 0));
+  EXPECT_EQ(read, 0U) << "unchanged data needs no reading";
+  EXPECT_TRUE(matches(record, 4 << 20));
+  EXPECT_EQ(read, 2U << 20) << "little data is always read";
+  EXPECT_TRUE(matches(train::DataRecord(record.fingerprint), 0)) << "the record of an older release";
+  EXPECT_FALSE(matches(train::DataRecord(record.fingerprint + 1), 0));
+
+  const auto time = std::filesystem::last_write_time(path);
+  std::filesystem::last_write_time(path, time + std::chrono::hours(1));
+  EXPECT_TRUE(matches(record, 0)) << "the same bytes, written again";
+  EXPECT_EQ(read, 2U << 20);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(1 << 20);
+  file.put('?');
+  file.close();
+  std::filesystem::last_write_time(path, time);  // as a program may set it; the system's own time stays
+  EXPECT_FALSE(matches(record, 0));
+}
+
+TEST(Corpus, ReadsMoreFilesThanAProcessMayHoldOpen) {
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = 64;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  const TemporaryFolder folder;
+  for (int i = 0; i < 80; ++i) {  // sparse: no file is so small that it would be kept in memory
+    std::filesystem::resize_file(folder.write("shard-" + std::to_string(i) + ".bin", ""), 1 << 20);
+  }
+  Corpus corpus(config_for(folder), 1, 256);
+  EXPECT_EQ(corpus.num_files(), 80);
+  EXPECT_EQ(training_sequence(corpus, corpus.training_sequences() / 2), Sequence(17, 0));
+  limit.rlim_cur = before;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 TEST(Corpus, ChoosesFilesInFolders) {
@@ -213,7 +296,10 @@ TEST(Corpus, TakesAFileOnce) {
   std::filesystem::create_symlink(file, folder.path() / "link");
   auto config = config_for(folder);
   config.paths.push_back(file.string());
-  EXPECT_EQ(train::find_files(config).size(), 1U);
+  const auto found = train::find_data_files(config);
+  EXPECT_EQ(found.paths.size(), 1U);
+  ASSERT_EQ(found.notes.size(), 1U);
+  EXPECT_NE(found.notes[0].find("2 files are named more than once, and taken once: "), std::string::npos);
 }
 
 TEST(Corpus, NamesWhatIsWrong) {

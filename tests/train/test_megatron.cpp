@@ -12,6 +12,8 @@ namespace {
 using train::DataFormat;
 using train::TokenSource;
 
+constexpr int64_t kVocabulary = 1 << 16;
+
 template <typename T>
 void append(std::string& bytes, T value) {
   bytes.append(reinterpret_cast<const char*>(&value), sizeof(value));
@@ -64,7 +66,7 @@ std::string bytes_of(const std::vector<int64_t>& tokens) {
 
 std::vector<int64_t> read(const TokenSource& source) {
   std::vector<int64_t> tokens(static_cast<size_t>(source.num_tokens()));
-  source.read(0, source.num_tokens(), int64_t{1} << 40, tokens.data());
+  source.read(0, source.num_tokens(), tokens.data());
   return tokens;
 }
 
@@ -83,8 +85,8 @@ TEST(Megatron, ReadsEveryTypeOfToken) {
     }
     const auto path = folder.write(name + ".bin", bytes_of<T>(tokens));
     folder.write(name + ".idx", index_of(type, sizeof(T), lengths).bytes());
-    EXPECT_EQ(read({path, DataFormat::kAuto}), tokens) << name;
-    EXPECT_EQ(read({path, DataFormat::kMegatron}), tokens) << name;
+    EXPECT_EQ(read({path, DataFormat::kAuto, kVocabulary}), tokens) << name;
+    EXPECT_EQ(read({path, DataFormat::kMegatron, kVocabulary}), tokens) << name;
   };
   check(1, uint8_t{}, "a");
   check(3, int16_t{}, "b");
@@ -93,10 +95,15 @@ TEST(Megatron, ReadsEveryTypeOfToken) {
   check(8, uint16_t{}, "f");
   const std::vector<int64_t> large = {50256, 65535};
   folder.write("g.idx", index_of(8, 2, {2}).bytes());
-  EXPECT_EQ(read({folder.write("g.bin", bytes_of<uint16_t>(large)), DataFormat::kAuto}), large);
+  EXPECT_EQ(read({folder.write("g.bin", bytes_of<uint16_t>(large)), DataFormat::kAuto, kVocabulary}), large);
   folder.write("h.idx", index_of(4, 4, {2}).bytes());
-  const TokenSource negative(folder.write("h.bin", bytes_of<int32_t>({7, -1})), DataFormat::kAuto);
-  expect_error([&] { read(negative); }, {"h.bin", "token 1 is -1", "expected one from 0"});
+  const auto negative = folder.write("h.bin", bytes_of<int32_t>({7, -1}));
+  expect_error([&] { TokenSource(negative, DataFormat::kAuto, kVocabulary); },
+               {"h.bin", "token 1 is -1", "expected one from 0"});
+  folder.write("i.idx", index_of(3, 2, {2}).bytes());
+  const auto narrow = folder.write("i.bin", bytes_of<int16_t>({7, -2}));
+  expect_error([&] { TokenSource(narrow, DataFormat::kAuto, kVocabulary); },
+               {"i.bin", "token 1 is -2", "expected one from 0"});
 }
 
 TEST(Megatron, PairsAreFoundByAnyName) {
@@ -133,11 +140,11 @@ TEST(Megatron, NamesWhatDoesNotFit) {
   const auto path = folder.write("a.bin", bytes_of<uint16_t>({1, 2, 3, 4, 5}));
   const auto expect = [&](const Index& index, const std::string& what) {
     folder.write("a.idx", index.bytes());
-    expect_error([&] { TokenSource(path, DataFormat::kAuto); }, {"a.idx: ", what});
+    expect_error([&] { TokenSource(path, DataFormat::kAuto, kVocabulary); }, {"a.idx: ", what});
   };
   const Index right = index_of(8, 2, {2, 0, 3});
   folder.write("a.idx", right.bytes());
-  EXPECT_EQ(TokenSource(path, DataFormat::kAuto).num_tokens(), 5);
+  EXPECT_EQ(TokenSource(path, DataFormat::kAuto, kVocabulary).num_tokens(), 5);
   Index wrong = right;
   wrong.magic[0] = 'X';
   expect(wrong, "expected a Megatron index, a file that begins with MMIDIDX");
@@ -171,11 +178,11 @@ TEST(Megatron, NamesWhatDoesNotFit) {
   const uint64_t many = UINT64_MAX / 4;
   std::memcpy(bytes.data() + 18, &many, sizeof(many));
   folder.write("a.idx", bytes);
-  expect_error([&] { TokenSource(path, DataFormat::kAuto); }, {"a.idx", "hold another number"});
+  expect_error([&] { TokenSource(path, DataFormat::kAuto, kVocabulary); }, {"a.idx", "hold another number"});
   folder.write("a.idx", right.bytes().substr(0, 30));
-  expect_error([&] { TokenSource(path, DataFormat::kAuto); }, {"a.idx", "got 30 bytes"});
+  expect_error([&] { TokenSource(path, DataFormat::kAuto, kVocabulary); }, {"a.idx", "got 30 bytes"});
   std::filesystem::remove(folder.path() / "a.idx");
-  expect_error([&] { TokenSource(path, DataFormat::kMegatron); }, {"cannot open", "a.idx"});
+  expect_error([&] { TokenSource(path, DataFormat::kMegatron, kVocabulary); }, {"cannot open", "a.idx"});
 }
 
 }  // namespace
