@@ -2,24 +2,28 @@
 
 import math
 import warnings
-from typing import Callable, Optional
+from typing import Callable, Optional, Union
 
 import torch
 from torch import Tensor
 
 from . import _geometry
 from ._autocast import to_autocast_dtype
+from ._options import check_options
 from ._tree import Tree, scores_pair, select
 
 _ops = torch.ops.lighthouse
 
-InnerAttention = Callable[..., Tensor]
+InnerAttention = Union[str, Callable[..., Tensor]]
 
 
 def retained_length(
     N: int, *, num_levels: int = 3, pooling_factor: int = 4, top_k: Optional[int] = None, num_tiles: Optional[int] = None
 ) -> int:
     """S, the length of the gathered sequence for N tokens. The arguments are those of ``select``."""
+    check_options(
+        "lighthouse::retained_length", N=N, num_levels=num_levels, pooling_factor=pooling_factor, top_k=top_k, num_tiles=num_tiles
+    )
     return _geometry.retained_length(N, num_levels, pooling_factor, top_k, num_tiles)
 
 
@@ -68,9 +72,11 @@ def attention(
         tree: a selection to use again, as from ``select``. Its own sizes hold; the selection arguments are not read.
         inner: the attention to run on the gathered sequence, called as ``inner(q, k, v, is_causal=True, scale=scale)``
             with q [B, H, S, D] and k, v [B, K, S, D], plus ``enable_gqa=True`` where H != K, like
-            ``torch.nn.functional.scaled_dot_product_attention``, and returning q's shape and dtype. Default: torch's flash
-            kernel on the CPU; cuDNN's on Hopper and newer GPUs (D <= 128), FlashAttention-2 elsewhere and in deterministic mode,
-            the memory-efficient kernel for float32 (docs/PYTHON.md).
+            ``torch.nn.functional.scaled_dot_product_attention``, and returning q's shape, dtype and device. Or the name of a
+            kernel of torch's: "cudnn", "flash", "efficient" or "math" ("flash" and "math" on the CPU). Default: what the
+            environment variable LIGHTHOUSE_INNER names, else "auto": torch's flash kernel on the CPU; cuDNN's on Hopper and
+            newer GPUs (D <= 128), FlashAttention-2 elsewhere and in deterministic mode, the memory-efficient kernel for
+            float32 (docs/PYTHON.md).
 
     Returns:
         [B, H, N, D] of q's dtype. Where S >= N (or num_levels is 1) dense attention runs; the former warns, once for each
@@ -90,16 +96,22 @@ def attention(
     if len(given) > 1:
         raise ValueError(f"lighthouse::attention: expected one of tree, scores and window_scores; got {' and '.join(given)}")
     scores, window_scores = scores_pair("attention", "scores", scores), scores_pair("attention", "window_scores", window_scores)
-    if scale is not None and not (math.isfinite(scale) and scale > 0):
+    check_options(
+        "lighthouse::attention", num_levels=num_levels, pooling_factor=pooling_factor, top_k=top_k, num_tiles=num_tiles,
+        cover_prefix=cover_prefix, causal_selection=causal_selection, scale=scale,
+    )  # fmt: skip
+    if scale is not None and not 0 < scale < math.inf:  # not by isfinite: under torch.compile it may be symbolic
         raise ValueError(f"lighthouse::attention: scale must be a finite number above 0; got {scale}")
     q, k, v = to_autocast_dtype(q, k, v)
     # Dynamo takes no operator that returns an int, and the operator below runs dense by itself where it should.
     if tree is None and q.dim() == 4 and not torch.compiler.is_compiling():
         if _warn_dense(q.size(2), num_levels, pooling_factor, top_k, num_tiles):
             num_levels, window_scores = 1, None
-    if tree is None and inner is None:
+    if inner is not None and not isinstance(inner, str) and not callable(inner):
+        raise TypeError(f"lighthouse::attention: inner must be a kernel's name or a function; got {type(inner).__name__}")
+    if tree is None and (inner is None or isinstance(inner, str)):
         query_scores, key_scores = scores or window_scores or (None, None)
-        options = (num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection, scale)
+        options = (num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection, scale, inner)
         return _ops.attention(q, k, v, query_scores, key_scores, window_scores is not None, *options)
     return _attention_in_stages(
         q, k, v, tree, inner, scale,
@@ -122,17 +134,21 @@ def _attention_in_stages(
         scale = 1.0 / math.sqrt(q.size(-1))
     dense = tree.retained_length >= tree.num_tokens
     rows = (q, k, v) if dense else gather(q, k, v, tree)
-    if inner is None:
-        out = _ops.dense_attention(*rows, scale)
+    if inner is None or isinstance(inner, str):
+        out = _ops.dense_attention(*rows, scale, inner)
     else:
         grouped = {"enable_gqa": True} if q.size(1) != k.size(1) else {}
         out = inner(*rows, is_causal=True, scale=scale, **grouped)
+        if not isinstance(out, Tensor):
+            raise TypeError(f"lighthouse::attention: inner must return a tensor; got {type(out).__name__}")
         if out.shape != rows[0].shape:
             raise ValueError(
                 f"lighthouse::attention: inner must return its query's shape, {list(rows[0].shape)}; got {list(out.shape)}"
             )
         if out.dtype != rows[0].dtype:
             raise TypeError(f"lighthouse::attention: inner must return its query's dtype, {rows[0].dtype}; got {out.dtype}")
+        if out.device != rows[0].device:
+            raise ValueError(f"lighthouse::attention: inner must return its query's device, {rows[0].device}; got {out.device}")
     return out if dense else scatter(out, tree)
 
 
@@ -149,25 +165,27 @@ def _check_tree(op: str, tree: Tree, q: Tensor) -> None:
         )
 
 
-_warned_dense: set[tuple] = set()
-_MOST_WARNINGS = 16
+_MOST_LENGTHS = 8
+_warned_dense: dict[tuple, set[int]] = {}  # the lengths, by the other options
 
 
 def _warn_dense(num_tokens: int, num_levels: int, pooling_factor: int, top_k: Optional[int], num_tiles: Optional[int]) -> bool:
-    """Whether S >= N. Says so once for each N and options, and no more where batches are of ever new lengths."""
+    """Whether S >= N. Says so once for each N and options; of the same options for some lengths only, where batches are of
+    ever new ones."""
     if num_levels == 1:
         return False  # that is how to ask for dense attention
-    pyramid = (num_tokens, num_levels, pooling_factor, top_k, num_tiles)
-    retained = _geometry.retained_length(*pyramid)
+    options = (num_levels, pooling_factor, top_k, num_tiles)
+    retained = _geometry.retained_length(num_tokens, *options)
     if retained < num_tokens:
         return False
-    if num_tokens == 0 or pyramid in _warned_dense or len(_warned_dense) >= _MOST_WARNINGS:
+    lengths = _warned_dense.setdefault(options, set())
+    if num_tokens == 0 or num_tokens in lengths or len(lengths) >= _MOST_LENGTHS:
         return True
-    _warned_dense.add(pyramid)
-    last = " Further lengths are not reported." if len(_warned_dense) == _MOST_WARNINGS else ""
+    lengths.add(num_tokens)
+    last = " Other lengths with these options are not reported any more." if len(lengths) == _MOST_LENGTHS else ""
     warnings.warn(
         f"lighthouse::attention: {retained} of {num_tokens} tokens would be retained (num_levels={num_levels}, "
-        f"pooling_factor={pooling_factor}, top_k={_geometry.top_k(*pyramid)}), so dense attention runs instead. "
+        f"pooling_factor={pooling_factor}, top_k={_geometry.top_k(num_tokens, *options)}), so dense attention runs instead. "
         f"A longer sequence or a smaller top_k would gain.{last}",
         stacklevel=3,
     )

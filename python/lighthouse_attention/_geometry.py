@@ -1,5 +1,6 @@
 """k, n and S as plain arithmetic, for torch.compile: Dynamo takes no operator that returns an int."""
 
+import operator
 from typing import Optional
 
 import torch
@@ -11,9 +12,10 @@ def top_k(num_tokens: int, num_levels: int, pooling_factor: int, k: Optional[int
     """k, the windows expanded per level: as given, or about N / 64."""
     if not torch.compiler.is_compiling():
         return _ops.top_k(num_tokens, num_levels, pooling_factor, k, tiles)
+    num_levels, k, tiles = _constants(num_levels, k, tiles)
     if k is not None:
         return k
-    tiles = _tiles_of_default_budget(num_tokens, tiles)
+    tiles = _tiles_of_default_budget(num_tokens, tiles if num_levels > 1 else None)
     return 2 * tiles * max(1, num_tokens // 128 // tiles)
 
 
@@ -21,6 +23,7 @@ def num_tiles(num_tokens: int, num_levels: int, pooling_factor: int, k: Optional
     """n, the tiles that select on their own."""
     if not torch.compiler.is_compiling():
         return _ops.num_tiles(num_tokens, num_levels, pooling_factor, k, tiles)
+    num_levels, pooling_factor, k, tiles = _constants(num_levels, pooling_factor, k, tiles)
     if num_levels == 1:
         return 1
     if tiles is not None:
@@ -41,6 +44,7 @@ def retained_length(num_tokens: int, num_levels: int, pooling_factor: int, k: Op
     """S, the length of the gathered sequence."""
     if not torch.compiler.is_compiling():
         return _ops.retained_length(num_tokens, num_levels, pooling_factor, k, tiles)
+    num_levels, pooling_factor, k, tiles = _constants(num_levels, pooling_factor, k, tiles)
     if num_levels == 1:
         return num_tokens
     k, tiles = top_k(num_tokens, num_levels, pooling_factor, k, tiles), num_tiles(num_tokens, num_levels, pooling_factor, k, tiles)
@@ -53,6 +57,11 @@ def retained_length(num_tokens: int, num_levels: int, pooling_factor: int, k: Op
         return coarsest_windows + (num_levels - 1) * pooling_factor * k + tail
     retained = (tiles - larger_tiles) * _of_tile(smaller, num_levels, pooling_factor, budget)
     return retained + larger_tiles * _of_tile(smaller + 1, num_levels, pooling_factor, budget) + tail
+
+
+def _constants(*options: Optional[int]) -> tuple[Optional[int], ...]:
+    """Options are constants of compiled code; Dynamo makes symbols of numbers that a function closes over."""
+    return tuple([None if x is None else operator.index(x) for x in options])
 
 
 def _tiles_of_default_budget(num_tokens: int, tiles: Optional[int]) -> int:

@@ -22,7 +22,8 @@ CoarsestLevel coarsest_level(const char* op, const SymInt& num_tokens, const Pyr
 
 /// The tiles that the default budget is counted in, as in Geometry.
 SymInt tiles_of_default_budget(const SymInt& num_tokens, const PyramidOptions& options) {
-  return options.num_tiles ? SymInt(*options.num_tiles) : (num_tokens / 8192).max(1);
+  const bool given = options.num_levels > 1 && options.num_tiles;
+  return given ? SymInt(*options.num_tiles) : (num_tokens / 8192).max(1);
 }
 
 /// Entries that a tile of `windows` coarsest windows, fewer than its budget, retains.

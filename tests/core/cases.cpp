@@ -25,6 +25,8 @@ uint64_t hash(const std::string& text) {
   return value;
 }
 
+std::string number_or_default(std::optional<int64_t> number) { return number ? std::to_string(*number) : "default"; }
+
 }  // namespace
 
 uint64_t seed() { return static_cast<uint64_t>(number_from_environment("LIGHTHOUSE_TEST_SEED").value_or(20260523)); }
@@ -41,12 +43,8 @@ PyramidOptions Case::pyramid_options() const {
 
 std::ostream& operator<<(std::ostream& stream, const Case& c) {
   stream << "B=" << c.batch << " H=" << c.heads << " K=" << c.key_heads << " N=" << c.num_tokens << " D=" << c.head_dim
-         << " L=" << c.options.num_levels << " p=" << c.options.pooling_factor << " k=" << c.options.top_k << " n=";
-  if (c.options.num_tiles) {
-    stream << *c.options.num_tiles;
-  } else {
-    stream << "default";
-  }
+         << " L=" << c.options.num_levels << " p=" << c.options.pooling_factor
+         << " k=" << number_or_default(c.options.top_k) << " n=" << number_or_default(c.options.num_tiles);
   return stream << " cover_prefix=" << c.options.cover_prefix << " causal_selection=" << c.options.causal_selection
                 << " data seed=" << c.seed;
 }
@@ -81,6 +79,7 @@ Case random_case(Random& random, const Limits& limits) {
     } else {  // k / 128 tiles only where k is large
       c.options.top_k = 2 * (random.chance(0.3) ? random.integer(128, 400) : random.integer(1, 20));
     }
+    if (random.chance(0.25)) c.options.top_k = {};
     c.options.cover_prefix = random.chance(0.75);
     c.options.causal_selection = c.options.cover_prefix && random.chance(0.6);
     if (!limits.shorter || c.geometry().retained_length() < c.num_tokens) break;

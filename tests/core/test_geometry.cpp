@@ -107,7 +107,7 @@ TEST(Geometry, TilesAndRetainedLength) {
 
     ASSERT_EQ(geometry.num_tiles(), pyramid.num_tiles);
     ASSERT_EQ(geometry.tile_budget(), pyramid.budget);
-    ASSERT_EQ(geometry.top_k(), c.options.top_k);
+    ASSERT_EQ(geometry.top_k(), pyramid.top_k);
     int64_t begin = 0;
     for (int64_t tile = 0; tile < pyramid.num_tiles; ++tile) {
       const auto& windows = pyramid.tiles[static_cast<size_t>(tile)];
@@ -153,6 +153,60 @@ TEST(Geometry, TheDefaultNumberOfTiles) {
   EXPECT_EQ(Geometry(1 << 20, options(3, 4, 2 * 600)).num_tiles(), 8);  // of 9, 8, ...: 8 divides 600
   EXPECT_EQ(Geometry(16 * 3, options(3, 4, 1536)).num_tiles(), 3);      // no more than M
   EXPECT_EQ(Geometry(15, options(3, 4, 1536)).num_tiles(), 1);          // M = 0
+}
+
+TEST(Geometry, TheDefaultBudget) {
+  const auto top_k = [](int64_t num_tokens) { return Geometry(num_tokens, {}).top_k(); };
+  EXPECT_EQ(top_k(0), 2);
+  EXPECT_EQ(top_k(1), 2);
+  EXPECT_EQ(top_k(255), 2);
+  EXPECT_EQ(top_k(256), 4);
+  EXPECT_EQ(top_k(2048), 32);
+  EXPECT_EQ(top_k(4096), 64);
+  EXPECT_EQ(top_k(16383), 254);
+  EXPECT_EQ(top_k(16384), 256);
+  EXPECT_EQ(top_k(98304), 1536);
+  EXPECT_EQ(top_k(1 << 20), (1 << 20) / 64);
+  EXPECT_EQ(Geometry(98304, {}).num_tiles(), 12);
+  EXPECT_EQ(Geometry(98304, {}).to_string(), "N=98304 L=3 p=4 k=1536 n=12: F=16 M=6144 T=0, S=18432 (18.75% of N)");
+  EXPECT_EQ(Geometry(100, {.num_levels = 1}).retained_length(), 100);
+  // By the tiles that are asked for: an even number for each.
+  EXPECT_EQ(Geometry(4096, {.num_tiles = 3}).top_k(), 2 * 3 * 10);
+  EXPECT_EQ(Geometry(4096, {.num_tiles = 64}).top_k(), 2 * 64);
+  EXPECT_EQ(Geometry(4096, {.num_tiles = 3}).tile_budget(), 20);
+}
+
+TEST(Geometry, TheDefaultBudgetIsAbout64thOfTheTokensForAnyLength) {
+  for_each_random("Geometry.default_top_k", 3000, [](Random& random) {
+    const int64_t tiles = int64_t{1} << random.integer(0, 49);
+    // At, one below and one above where the number of tiles changes, and anywhere.
+    const int64_t n =
+        random.chance(0.5) ? 8192 * random.integer(1, tiles) + random.integer(-1, 1) : random.integer(0, 8192 * tiles);
+    const Geometry geometry(n, {});
+    const int64_t k = geometry.top_k();
+    const int64_t n0 = std::max<int64_t>(1, n / 8192);
+    ASSERT_EQ(k, 2 * n0 * std::max<int64_t>(1, n / (128 * n0))) << "N=" << n;
+    ASSERT_EQ(geometry.num_tiles(), n0) << "N=" << n;
+    ASSERT_LE(k, std::max<int64_t>(2, n / 64)) << "N=" << n;
+    if (n >= 128) {
+      ASSERT_GT(k, n / 64 - 2 * n0 - 2) << "N=" << n;
+    }
+    ASSERT_EQ(geometry.is_dense(), n < 16) << geometry;
+    // Naming the number changes nothing, nor does naming the tiles.
+    const Geometry named(n, {.top_k = k});
+    ASSERT_EQ(named.to_string(), geometry.to_string());
+    ASSERT_EQ(Geometry(n, {.num_tiles = geometry.num_tiles()}).to_string(), geometry.to_string());
+  });
+}
+
+TEST(Geometry, DefaultTilesAreLimitedByTheWindows) {
+  const PyramidOptions large{.num_levels = 2, .pooling_factor = 10000};
+  const Geometry few(50000, large);  // M = 5, below N / 8192 = 6
+  EXPECT_EQ(few.top_k(), 2 * 6 * (50000 / (128 * 6)));
+  EXPECT_EQ(few.num_tiles(), 5);
+  const Geometry none(9999, large);
+  EXPECT_EQ(none.num_tiles(), 1);
+  EXPECT_TRUE(none.is_dense());
 }
 
 TEST(Geometry, SizesBeyondThirtyTwoBits) {
@@ -221,6 +275,9 @@ TEST(Geometry, RefusesImpossibleOptionsByName) {
       {100, options(3, 4, 12, -1), {"num_tiles", "-1"}},
       {100, options(3, 4, 14, 7), {"num_tiles", "6", "7"}},  // M = 6
       {10, options(3, 4, 8, 2), {"num_tiles", "2"}},         // M = 0
+      {10, {.num_tiles = 2}, {"num_tiles", "2"}},
+      {100, {.num_tiles = 7}, {"num_tiles", "6", "7"}},
+      {100, {.num_tiles = 0}, {"num_tiles", "0"}},
   };
   for (const Bad& bad : all) {
     try {

@@ -1,12 +1,14 @@
 """The public functions against the reference, over random shapes and both rules."""
 
 import random
+import warnings
 
 import pytest
 import torch
 
 import lighthouse_attention as lighthouse
 import reference
+from lighthouse_attention import _attention
 from conftest import SEED
 
 
@@ -14,7 +16,7 @@ def random_case(index: int) -> dict:
     draw = random.Random(SEED + index)
     while True:
         levels, p = draw.randint(2, 4), draw.randint(2, 5)
-        n_tokens, top_k = draw.randint(8, 160), 2 * draw.randint(1, 8)
+        n_tokens, top_k = draw.randint(8, 160), draw.choice([None, *[2 * draw.randint(1, 8) for _ in range(3)]])
         options = dict(num_levels=levels, pooling_factor=p, top_k=top_k, causal_selection=draw.random() < 0.5)
         kv_heads, group = draw.randint(1, 3), draw.randint(1, 3)
         sizes = {key: options[key] for key in ("num_levels", "pooling_factor", "top_k")}
@@ -135,19 +137,83 @@ def test_one_level_is_dense_attention():
     torch.testing.assert_close(lighthouse.attention(q, k, v, num_levels=1), reference.dense_attention(q, k, v))
 
 
-def test_short_sequences_run_dense_and_say_so_once(monkeypatch):
-    from lighthouse_attention import _attention
+def said(call) -> list[str]:
+    """The warnings of a call."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    return [str(warning.message) for warning in caught]
 
-    monkeypatch.setattr(_attention, "_warned_dense", False)
+
+def test_short_sequences_run_dense_and_say_so_once_for_each_length_and_options(monkeypatch):
+    monkeypatch.setattr(_attention, "_warned_dense", {})
     q, k, v = make_inputs((1, 2, 2, 100, 8))
-    with pytest.warns(UserWarning, match=r"of 100 tokens would be retained .*top_k=1536"):
-        out = lighthouse.attention(q, k, v)
-    torch.testing.assert_close(out, reference.dense_attention(q, k, v))
-    import warnings
+    run = lambda n=100, **options: said(lambda: lighthouse.attention(q[:, :, :n], k[:, :, :n], v[:, :, :n], **options))  # noqa: E731
+    assert run(top_k=1536) == [
+        "lighthouse::attention: 130 of 100 tokens would be retained (num_levels=3, pooling_factor=4, top_k=1536), so dense "
+        "attention runs instead. A longer sequence or a smaller top_k would gain."
+    ]
+    torch.testing.assert_close(lighthouse.attention(q, k, v, top_k=1536), reference.dense_attention(q, k, v))
+    assert run(top_k=1536) == []
+    assert len(run(top_k=512)) == len(run(99, top_k=1536)) == 1
+    (by_default,) = run(15)
+    assert "15 of 15 tokens" in by_default and "top_k=2)" in by_default
+    assert run(16) == run(0) == run(num_levels=1) == []
+    every = [text for n in range(20, 60) for text in run(n, top_k=1536)]
+    assert len(every) == 6 and every[-1].endswith("not reported any more.")  # after 100 and 99
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        lighthouse.attention(q, k, v)
+
+def test_a_dense_tree_and_a_dense_inner_call_are_said_too(monkeypatch):
+    monkeypatch.setattr(_attention, "_warned_dense", {})
+    q, k, v = make_inputs((1, 2, 2, 100, 8))
+    tree = lighthouse.select(q, k, top_k=256)
+    assert len(said(lambda: lighthouse.attention(q, k, v, tree=tree))) == 1
+    assert len(said(lambda: lighthouse.attention(q, k, v, top_k=512, inner=reference_inner))) == 1
+
+
+def reference_inner(q, k, v, is_causal, scale):
+    return reference.dense_attention(q, k, v, scale)
+
+
+@pytest.mark.parametrize("n", [16, 40, 127, 128, 1000, 2048, 4096, 8191, 8193, 20000])
+def test_the_default_top_k_is_a_64th_and_the_same_wherever_it_is_left_out(n):
+    tiles = max(1, n // 8192)
+    top_k = 2 * tiles * max(1, n // (128 * tiles))
+    q, k, v = make_inputs((1, 2, 1, n, 4), torch.float32)
+    tree, named = lighthouse.select(q, k), lighthouse.select(q, k, top_k=top_k)
+    assert tree[1:] == named[1:] == (n, 3, 4, top_k, tiles) and torch.equal(tree.nodes, named.nodes)
+    retained = lighthouse.retained_length(n)
+    assert retained == lighthouse.retained_length(n, top_k=top_k) == tree.retained_length == tree.entries().size(2) < n
+
+    out = lighthouse.attention(q, k, v)
+    grad = torch.randn_like(out)
+    gradients = torch.autograd.grad(out, (q, k, v), grad, retain_graph=True)
+    unresolved = tree._replace(top_k=None, num_tiles=None)  # as torch.compile makes it
+    assert unresolved.retained_length == retained and torch.equal(unresolved.entries(), tree.entries())
+    assert torch.equal(unresolved.writes(), tree.writes())
+    ways = [
+        lambda: lighthouse.attention(q, k, v, top_k=top_k),
+        lambda: lighthouse.attention(q, k, v, tree=tree),
+        lambda: lighthouse.attention(q, k, v, tree=unresolved),
+        lambda: lighthouse.attention(q, k, v, num_tiles=tiles),
+    ]
+    for way in ways:
+        same = way()
+        assert torch.equal(same, out)
+        for got, want in zip(torch.autograd.grad(same, (q, k, v), grad), gradients):
+            assert torch.equal(got, want)
+    rows = lighthouse.gather(q, k, v, tree)
+    for got, want in zip(lighthouse.gather(q, k, v, unresolved), rows):
+        assert torch.equal(got, want)
+    assert torch.equal(lighthouse.scatter(rows[0], unresolved), lighthouse.scatter(rows[0], tree))
+
+
+def test_tiles_alone_decide_how_the_default_top_k_is_rounded():
+    q, k, v = make_inputs((1, 2, 1, 1000, 4), torch.float32, requires_grad=False)
+    tree = lighthouse.select(q, k, num_tiles=3)
+    assert (tree.top_k, tree.num_tiles) == (2 * 3 * 2, 3)
+    with pytest.raises(ValueError, match="num_tiles must be between 1 and the number of coarsest windows, 62; got num_tiles=63"):
+        lighthouse.select(q, k, num_tiles=63)
 
 
 def test_the_inner_attention_is_the_callers():

@@ -18,6 +18,8 @@ BAD_OPTIONS = [
     (dict(top_k=12, num_tiles=4), "num_tiles must divide top_k / 2; got num_tiles=4, top_k=12"),
     (dict(top_k=8, num_tiles=0), "num_tiles must be between 1 and"),
     (dict(top_k=128, num_tiles=5), "num_tiles must be between 1 and the number of coarsest windows, 4; got num_tiles=5"),
+    (dict(num_tiles=5), "num_tiles must be between 1 and the number of coarsest windows, 4; got num_tiles=5"),
+    (dict(num_tiles=0), "num_tiles must be between 1 and"),
     (dict(pooling_factor=1), "pooling_factor must be at least 2; got 1"),
     (dict(num_levels=0), "num_levels must be between 1 and 64; got 0"),
     (dict(num_levels=65), "num_levels must be between 1 and 64; got 65"),

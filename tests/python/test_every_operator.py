@@ -8,6 +8,7 @@ import lighthouse_attention  # noqa: F401  registers the operators
 
 OPS = torch.ops.lighthouse
 PYRAMID = (3, 2, 2, None)
+DEFAULT_BUDGET = (3, 2, None, None)
 N, D = 21, 2
 NAMES = sorted(name.partition("::")[2] for name in torch._C._dispatch_get_all_op_names() if name.startswith("lighthouse::"))
 
@@ -21,32 +22,32 @@ def angles() -> tuple[torch.Tensor, torch.Tensor]:
     return angle.cos(), angle.sin()
 
 
-def cases() -> dict[str, list[tuple]]:
+def cases(pyramid: tuple = PYRAMID) -> dict[str, list[tuple]]:
     """Arguments of each operator; tensors that require gradients are those that get one."""
     q, k, v = heads(4), heads(2), heads(2)
     scores = torch.rand(1, 2, N), torch.rand(1, 2, N)
-    nodes = OPS.select(q, k, None, None, *PYRAMID, True, False)
-    rows = OPS.retained_length(N, *PYRAMID)
+    nodes = OPS.select(q, k, None, None, *pyramid, True, False)
+    rows = OPS.retained_length(N, *pyramid)
     assert rows < N
     gathered = heads(4, rows), heads(2, rows), heads(2, rows)
-    windows = OPS.rotary_score(q.detach(), k.detach(), *angles(), *PYRAMID)[2:]
+    windows = OPS.rotary_score(q.detach(), k.detach(), *angles(), *pyramid)[2:]
     return {
-        "select": [(q, k, None, None, *PYRAMID, True, False), (q, k, *scores, *PYRAMID, True, True)],
-        "select_windows": [(*windows, N, *PYRAMID, True, False), (*windows, N, *PYRAMID, True, True)],
+        "select": [(q, k, None, None, *pyramid, True, False), (q, k, *scores, *pyramid, True, True)],
+        "select_windows": [(*windows, N, *pyramid, True, False), (*windows, N, *pyramid, True, True)],
         "rotary": [(q, k, *angles(), False), (q, k, *angles(), True)],
-        "rotary_score": [(q, k, *angles(), *PYRAMID)],
-        "gather": [(q, k, v, nodes, *PYRAMID)],
-        "gather_backward": [(*gathered, nodes, N, *PYRAMID)],
-        "scatter": [(gathered[0], nodes, N, *PYRAMID)],
-        "scatter_backward": [(q, nodes, *PYRAMID)],
-        "entries": [(nodes, N, *PYRAMID)],
-        "writes": [(nodes, N, *PYRAMID)],
-        "attention": [(q, k, v, *scores, False, *PYRAMID, True, False, None), (q, k, v, *windows, True, *PYRAMID, True, True, 0.5)],
+        "rotary_score": [(q, k, *angles(), *pyramid)],
+        "gather": [(q, k, v, nodes, *pyramid)],
+        "gather_backward": [(*gathered, nodes, N, *pyramid)],
+        "scatter": [(gathered[0], nodes, N, *pyramid)],
+        "scatter_backward": [(q, nodes, *pyramid)],
+        "entries": [(nodes, N, *pyramid)],
+        "writes": [(nodes, N, *pyramid)],
+        "attention": [(q, k, v, *scores, False, *pyramid, True, False, None), (q, k, v, *windows, True, *pyramid, True, True, 0.5)],
         "dense_attention": [(q, k, v, None), (heads(2), k, v, 0.5)],
     }
 
 
-WITHOUT_TENSORS = {"retained_length", "num_tiles"}
+WITHOUT_TENSORS = {"retained_length", "num_tiles", "top_k"}
 WITHOUT_GRADIENT = {"select", "select_windows", "entries", "writes"}
 
 
@@ -54,9 +55,12 @@ def test_the_table_is_whole():
     assert sorted(cases().keys() | WITHOUT_TENSORS) == NAMES
 
 
+@pytest.mark.parametrize("pyramid", [PYRAMID, DEFAULT_BUDGET], ids=["top_k", "default"])
 @pytest.mark.parametrize("name", sorted(set(NAMES) - WITHOUT_TENSORS))
-def test_opcheck(name):
-    for arguments in cases()[name]:
+def test_opcheck(name, pyramid):
+    if pyramid == DEFAULT_BUDGET and "top_k" not in str(getattr(OPS, name).default._schema):
+        pytest.skip("has no top_k")
+    for arguments in cases(pyramid)[name]:
         opcheck(getattr(OPS, name).default, arguments)
 
 

@@ -81,12 +81,13 @@ def test_compiles_whole_with_dynamic_length():
             torch.testing.assert_close(got, want)
 
 
+@pytest.mark.parametrize("options", [dict(num_levels=3, pooling_factor=4, top_k=8), {}], ids=["top_k", "default"])
 @pytest.mark.parametrize("dynamic, compiles", [(None, 2), (True, 1), (False, 4)])
-def test_compiles_whole_and_once_for_all_lengths(dynamic, compiles):
+def test_compiles_whole_and_once_for_all_lengths(dynamic, compiles, options):
     """By default torch compiles once for the first length and once more for all others."""
     torch._dynamo.reset()
     counter = torch._dynamo.testing.CompileCounter()
-    layer = lambda q, k, v: lighthouse.attention(q, k, v, num_levels=3, pooling_factor=4, top_k=8)  # noqa: E731
+    layer = lambda q, k, v: lighthouse.attention(q, k, v, **options)  # noqa: E731
     compiled = torch.compile(layer, fullgraph=True, backend=counter, dynamic=dynamic)
     for n in (512, 600, 1000, 2048):
         compiled(*(torch.randn(1, h, n, 8) for h in (4, 2, 2)))

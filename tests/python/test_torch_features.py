@@ -6,7 +6,9 @@ import time
 import pytest
 import torch
 import torch._dynamo.testing
+from torch._dynamo.source import ConstantSource
 from torch._dynamo.utils import counters
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
 import lighthouse_attention as lighthouse
@@ -24,12 +26,22 @@ def forward_backward(layer, leaves, output_grad):
     return [out, *torch.autograd.grad(out, leaves, output_grad.to(out.dtype))]
 
 
-@pytest.mark.parametrize("backend, causal_selection", [("aot_eager", False), ("aot_eager", True), ("inductor", False)])
-def test_compiles_whole_forward_and_backward_without_compiling_again(backend, causal_selection, capfd):
-    """One graph for all lengths, no break, and at most one recompilation in total."""
+@pytest.mark.parametrize(
+    "backend, options",
+    [
+        ("aot_eager", OPTIONS),
+        ("aot_eager", dict(causal_selection=True, **OPTIONS)),
+        ("inductor", OPTIONS),
+        ("aot_eager", {}),
+        ("inductor", dict(causal_selection=True)),
+    ],
+)
+def test_compiles_whole_forward_and_backward_without_compiling_again(backend, options, capfd):
+    """One graph for all lengths, no break, and at most one recompilation in total; so too with the default top_k, which is
+    another number for each length."""
     torch._dynamo.reset()
     counters.clear()
-    layer = lambda q, k, v: lighthouse.attention(q, k, v, causal_selection=causal_selection, **OPTIONS)  # noqa: E731
+    layer = lambda q, k, v: lighthouse.attention(q, k, v, **options)  # noqa: E731
     counter = torch._dynamo.testing.CompileCounterWithBackend(backend)
     compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend=counter)
     lengths, start = (2048, 5000, 12345), time.perf_counter()
@@ -40,7 +52,7 @@ def test_compiles_whole_forward_and_backward_without_compiling_again(backend, ca
             torch.testing.assert_close(got, want)
     breaks, compilations = sum(counters["graph_break"].values()), counter.frame_count
     with capfd.disabled():
-        print(f"\n{backend}, causal_selection={causal_selection}: N = {lengths}, {breaks} graph breaks, {compilations} compilation(s), "
+        print(f"\n{backend}, {options}: N = {lengths}, {breaks} graph breaks, {compilations} compilation(s), "
               f"{compilations - 1} recompilation(s), {time.perf_counter() - start:.1f} s")  # fmt: skip
     assert breaks == 0 and counters["stats"]["unique_graphs"] == compilations and compilations - 1 <= 1
 
@@ -50,28 +62,31 @@ def causal_sdpa(q, k, v, is_causal, scale, enable_gqa=False):
 
 
 COMPILED = {
-    "inner": lambda q, k, v: lighthouse.attention(q, k, v, inner=causal_sdpa, **OPTIONS),
-    "tree": lambda q, k, v: lighthouse.attention(q, k, v, tree=lighthouse.select(q, k, **OPTIONS)),
-    "stages": lambda q, k, v: stages(q, k, v),
-    "length": lambda q, k, v: q[:, :, : lighthouse.retained_length(q.size(2), **OPTIONS)] * 2,
-    "dense": lambda q, k, v: lighthouse.attention(q[:, :, :40], k[:, :, :40], v[:, :, :40], inner=causal_sdpa, **OPTIONS),
+    "attention": lambda q, k, v, **options: lighthouse.attention(q, k, v, **options),
+    "inner": lambda q, k, v, **options: lighthouse.attention(q, k, v, inner=causal_sdpa, **options),
+    "tree": lambda q, k, v, **options: lighthouse.attention(q, k, v, tree=lighthouse.select(q, k, **options)),
+    "stages": lambda q, k, v, **options: stages(q, k, v, **options),
+    "length": lambda q, k, v, **options: q[:, :, : lighthouse.retained_length(q.size(2), **options)] * 2,
+    "dense": lambda q, k, v, **options: lighthouse.attention(q[:, :, :15], k[:, :, :15], v[:, :, :15], inner=causal_sdpa, **options),
 }
 
 
-def stages(q, k, v):
-    tree = lighthouse.select(q, k, **OPTIONS)
+def stages(q, k, v, **options):
+    tree = lighthouse.select(q, k, **options)
     return lighthouse.scatter(lighthouse.gather(q, k, v, tree)[0], tree)
 
 
+@pytest.mark.parametrize("options", [OPTIONS, {}, dict(num_levels=2, pooling_factor=5, num_tiles=2)], ids=["top_k", "default", "tiles"])
 @pytest.mark.parametrize("way", COMPILED)
 @pytest.mark.filterwarnings("ignore:lighthouse")
-def test_compiles_whole_whatever_is_called(way):
+def test_compiles_whole_and_once_whatever_is_called(way, options):
     torch._dynamo.reset()
     counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
-    compiled = torch.compile(COMPILED[way], fullgraph=True, dynamic=True, backend=counter)
-    for n in (2048, 5000, 12345):
-        leaves, output_grad = inputs(n), torch.randn(COMPILED[way](*inputs(n)).shape)
-        got, want = compiled(*leaves), COMPILED[way](*leaves)
+    call = lambda q, k, v: COMPILED[way](q, k, v, **options)  # noqa: E731
+    compiled = torch.compile(call, fullgraph=True, dynamic=True, backend=counter)
+    for n in (2048, 700, 5000, 17001):
+        leaves, output_grad = inputs(n), torch.randn(call(*inputs(n)).shape)
+        got, want = compiled(*leaves), call(*leaves)
         torch.testing.assert_close(got, want)
         got.backward(output_grad)
         grads = [x.grad.clone() for x in leaves if x.grad is not None]
@@ -84,18 +99,56 @@ def test_compiles_whole_whatever_is_called(way):
 def test_the_geometry_of_compiled_code_is_the_librarys(monkeypatch):
     draw = random.Random(11)
     cases = 0
-    while cases < 2000:
+    while cases < 3000:
         tiles = draw.choice([None, None, 1, 2, 3, 5])
         top_k = 2 * draw.randint(1, 400) if tiles is None else 2 * tiles * draw.randint(1, 40)
+        top_k = draw.choice([None, top_k, top_k])
         case = (draw.choice([draw.randint(0, 400), draw.randint(0, 100000)]), draw.randint(1, 5), draw.randint(2, 5), top_k, tiles)
         try:
-            want = _geometry.num_tiles(*case), _geometry.retained_length(*case)
+            want = _geometry.top_k(*case), _geometry.num_tiles(*case), _geometry.retained_length(*case)
         except ValueError:
             continue
         with monkeypatch.context() as patch:
             patch.setattr(torch.compiler, "is_compiling", lambda: True)
-            assert (_geometry.num_tiles(*case), _geometry.retained_length(*case)) == want, case
+            assert (_geometry.top_k(*case), _geometry.num_tiles(*case), _geometry.retained_length(*case)) == want, case
         cases += 1
+
+
+def symbolic(n: int) -> tuple[ShapeEnv, torch.SymInt]:
+    """An N that stands for any length, with n at hand."""
+    environment, source = ShapeEnv(), ConstantSource("n")
+    symbol = environment.create_symbol(n, source, dynamic_dim=DimDynamic.DYNAMIC)
+    return environment, environment.create_symintnode(symbol, hint=n, source=source)
+
+
+def test_k_n_and_s_of_a_symbolic_length_are_expressions_that_hold_for_other_lengths():
+    draw = random.Random(12)
+    held = 0
+    for _ in range(60):
+        tiles = draw.choice([None, None, None, 1, 3])
+        top_k = draw.choice([None, None, 2 * (tiles or 1) * draw.randint(1, 200)])
+        pyramid = (draw.randint(1, 4), draw.randint(2, 5), top_k, tiles)
+        n, others = draw.randint(2, 40000), [draw.randint(2, 40000) for _ in range(12)]
+        environment, length = symbolic(n)
+        for name in ("top_k", "num_tiles", "retained_length"):
+            operator = getattr(torch.ops.lighthouse, name)
+            try:
+                want = operator(n, *pyramid)
+            except ValueError:
+                continue
+            got = operator(length, *pyramid)
+            if not isinstance(got, torch.SymInt):
+                assert got == want, (name, n, pyramid)
+                continue
+            assert got.node.hint == want, (name, n, pyramid)
+            conditions = [guard.expr for guard in environment.guards]
+            for other in others:
+                at = {length.node.expr: other}
+                if all(bool(condition.subs(at)) for condition in conditions):
+                    assert int(got.node.expr.subs(at)) == operator(other, *pyramid), (name, n, other, pyramid)
+                    held += 1
+        assert len(environment.guards) <= 4 and not environment.replacements, "no condition on N itself"
+    assert held > 500, held
 
 
 @pytest.mark.parametrize("use_reentrant", [False, True])

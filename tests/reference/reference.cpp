@@ -23,6 +23,16 @@ int64_t count_coarsest(int64_t num_tokens, const Options& options) {
   return count;
 }
 
+/// Section 4: k = 2 n max(1, floor(N / (128 n))), n as given or max(1, floor(N / 8192)). Counted up, not divided.
+int64_t default_top_k(int64_t num_tokens, std::optional<int64_t> given_tiles) {
+  int64_t tiles = 1;
+  while (8192 * (tiles + 1) <= num_tokens) ++tiles;
+  tiles = given_tiles.value_or(tiles);
+  int64_t pairs = 1;
+  while (128 * tiles * (pairs + 1) <= num_tokens) ++pairs;
+  return 2 * tiles * pairs;
+}
+
 /// Section 4: the largest n <= max(1, k / 128) that divides k / 2 and does not exceed M (M = 0: 1).
 int64_t default_tiles(int64_t num_coarsest, int64_t top_k) {
   for (int64_t tiles = std::max<int64_t>(1, top_k / 128); tiles > 1; --tiles) {
@@ -36,8 +46,11 @@ int64_t default_tiles(int64_t num_coarsest, int64_t top_k) {
 Pyramid::Pyramid(int64_t tokens_in, const Options& options_in)
     : options(options_in), num_tokens(tokens_in), num_coarsest(count_coarsest(tokens_in, options_in)) {
   // L = 1 is dense: tiles and budget decide nothing.
-  num_tiles = options.num_levels == 1 ? 1 : options.num_tiles.value_or(default_tiles(num_coarsest, options.top_k));
-  budget = options.num_levels == 1 ? 0 : options.top_k / num_tiles;
+  if (options.num_levels > 1) {
+    top_k = options.top_k ? *options.top_k : default_top_k(num_tokens, options.num_tiles);
+    num_tiles = options.num_tiles.value_or(default_tiles(num_coarsest, top_k));
+    budget = top_k / num_tiles;
+  }
 
   for (int64_t level = 0; level < options.num_levels; ++level) {
     if (level > 0 && num_coarsest == 0) break;

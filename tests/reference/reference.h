@@ -17,8 +17,8 @@ namespace lighthouse::reference {
 struct Options {
   int64_t num_levels = 3;
   int64_t pooling_factor = 4;
-  int64_t top_k = 1536;
-  std::optional<int64_t> num_tiles;
+  std::optional<int64_t> top_k = std::nullopt;
+  std::optional<int64_t> num_tiles = std::nullopt;
   bool cover_prefix = true;
   bool causal_selection = false;
 };
@@ -38,6 +38,7 @@ struct Pyramid {
   int64_t num_tokens = 0;                  // N
   int64_t num_coarsest = 0;                // M
   int64_t num_tiles = 1;                   // n
+  int64_t top_k = 0;                       // k
   int64_t budget = 0;                      // b = k / n
   std::vector<Window> windows;             // every entry, in the order of the flat index
   std::vector<int64_t> tail_tokens;        // the T tokens under no coarsest window
