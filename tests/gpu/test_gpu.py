@@ -38,19 +38,19 @@ def run(function) -> str:
 def main() -> int:
     support.load_parts()
     tests, wanted = find_tests(), sys.argv[1:]
-    lines, outcomes = [], []
+    outcomes = []
     for name, function in tests:
         if wanted and not any(word in name for word in wanted):
             continue
         start = time.time()
         outcomes.append(run(function))
-        lines.append(f"{outcomes[-1]}  {name} ({time.time() - start:.1f} s)")
+        # At once: what comes after may end the process.
+        print(f"{outcomes[-1]}  {name} ({time.time() - start:.1f} s)", flush=True)
     counts = [sum(outcome.startswith(word) for outcome in outcomes) for word in ("passed", "FAILED", "skipped")]
-    print("\n" + "\n".join(lines))
     print("{} passed, {} failed, {} skipped".format(*counts) + f" on {torch.cuda.get_device_name()}, torch {torch.__version__}")
-    if not lines:
+    if not outcomes:
         print(f"no test is named like {' or '.join(wanted)}; there are {', '.join(name for name, _ in tests)}")
-    return 1 if counts[1] or not lines else 0
+    return 1 if counts[1] or not outcomes else 0
 
 
 if __name__ == "__main__":
