@@ -34,9 +34,9 @@ Tensor AdamW::step(double learning_rate, const Tensor& loss) {
   const Tensor skipped =
       torch::logical_not(torch::isfinite(norm).logical_and(torch::isfinite(value))).to(torch::kFloat);
   Tensor report = torch::stack({value, norm, skipped});
+  at::_foreach_add_(counts, 1 - skipped);
   // The kernel for the CPU does not look at `skipped` before it writes.
   if (norm.is_cpu() && skipped.item<float>() != 0) return report;
-  at::_foreach_add_(counts, 1 - skipped);
   Tensor grad_scale;  // the kernel divides gradients by it
   if (config_.clip_norm > 0) grad_scale = ((norm + 1e-6) / config_.clip_norm).clamp_min(1.0);
   update(/*matrices=*/true, learning_rate, grad_scale, skipped);
