@@ -43,8 +43,7 @@ std::vector<std::string> case_row(const LengthResult& length, const LayerResult&
 std::string bench_result_text(const BenchReport& report) {
   const LengthResult& longest = report.lengths.back();
   const LayerResult& layer = longest.layers.front();
-  const std::string start = "At " + std::to_string(longest.num_tokens) +
-                            " tokens one layer of Lighthouse attention takes " +
+  const std::string start = "At " + grouped(longest.num_tokens) + " tokens one layer of Lighthouse attention takes " +
                             report::short_duration(layer.layer.forward_backward_ms) + ", forward and backward";
   if (!longest.dense) return start + ". Dense attention was not measured.";
   const double dense = longest.dense->times.forward_backward_ms;
@@ -106,6 +105,13 @@ std::string bench_stage_legend_text() {
          "read "
          "and write at the speed of a large copy in the same run; that copy runs before every stage and leaves nothing "
          "of it in the caches.";
+}
+
+std::string grouped(int64_t count) {
+  std::string text = std::to_string(count);
+  for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
+    text.insert(static_cast<size_t>(at), ",");
+  return text;
 }
 
 std::string beside_dense_text(double dense_ms, double layer_ms) {

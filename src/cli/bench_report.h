@@ -34,6 +34,9 @@ std::string bench_json(const BenchReport& report);
 /// Throws nlohmann::json::exception or std::invalid_argument where the text is not what bench_json() wrote.
 BenchReport bench_from_json(const std::string& text);
 
+/// "524,288".
+std::string grouped(int64_t count);
+
 /// "27.3 times as fast as dense attention", or that it is slower.
 std::string beside_dense_text(double dense_ms, double layer_ms);
 

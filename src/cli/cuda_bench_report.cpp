@@ -160,7 +160,7 @@ std::string cuda_result_text(const CudaBenchReport& report) {
   if (longest == nullptr) return "";
   const double layer = *longest->layer.forward_backward.value;
   const double dense = *longest->dense.forward_backward.value;
-  return "At " + std::to_string(longest->where.num_tokens) + " tokens one layer of Lighthouse attention takes " +
+  return "At " + grouped(longest->where.num_tokens) + " tokens one layer of Lighthouse attention takes " +
          report::short_duration(layer) + ", forward and backward, and dense attention " +
          report::short_duration(dense) + ": Lighthouse is " + beside_dense_text(dense, layer) + " (" + report.cuda.gpu +
          ").";

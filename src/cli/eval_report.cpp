@@ -147,7 +147,7 @@ report::LineChart loss_chart(const Evaluation& e) {
     mean.points.push_back({x, bucket.loss.value});
     low.points.push_back({x, bucket.loss.interval.low});
     high.points.push_back({x, bucket.loss.interval.high});
-    chart.x_ticks.push_back(static_cast<double>(bucket.end));
+    if (bucket.begin > 0) chart.x_ticks.push_back(static_cast<double>(bucket.begin));
   }
   chart.series = {mean};
   if (e.loss->sequences > 1) {

@@ -18,11 +18,16 @@ namespace {
 constexpr size_t kShownSpans = 20;
 constexpr size_t kTextLimit = 20'000;  // bytes shown: shades cost about three bytes of page for one of text
 
+/// Without its folders, which are named at the end of the page.
+std::string file_name(const Inspection& inspection) {
+  return std::filesystem::path(inspection.text_name).filename().string();
+}
+
 report::HeatStrips strips_of(const Inspection& inspection) {
   const auto& map = inspection.map;
   report::HeatStrips strips;
   strips.title = "Where detail stays";
-  strips.x_label = "byte of " + inspection.text_name;
+  strips.x_label = "byte of " + file_name(inspection);
   strips.x_begin = static_cast<double>(inspection.offset);
   strips.x_end = strips.x_begin + static_cast<double>(inspection.text.size());
   for (const auto& layer : map.layers) {
@@ -150,7 +155,7 @@ void add_text(report::HtmlPage& page, const Inspection& inspection) {
 
 void write_inspection_page(const std::filesystem::path& path, const Inspection& inspection) {
   const auto& map = inspection.map;
-  report::HtmlPage page("What Lighthouse keeps of " + inspection.text_name);
+  report::HtmlPage page("What Lighthouse keeps of " + file_name(inspection));
   page.lead(result_text(map));
   page.html(report::heat_legend(level_keys(map.geometry)));
   page.html(report::to_figure(strips_of(inspection)));

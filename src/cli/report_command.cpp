@@ -5,10 +5,12 @@
 #include <memory>
 #include <set>
 #include <stdexcept>
+#include <string_view>
 
 #include "cli/commands.h"
 #include "cli/run_report.h"
 #include "report/shaded_text.h"
+#include "text/utf8.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -49,6 +51,31 @@ ReportedRun read_run(const std::string& folder, const std::string& name) {
   return run;
 }
 
+/// A name for legends and columns: printable, and the middle of a long one left out.
+std::string shown_name(const std::string& name) {
+  constexpr size_t kLongest = 64;  // letters
+  const std::string visible = report::escape_bytes(name, /*utf8=*/true);
+  std::vector<std::string_view> letters;
+  for (std::string_view rest = visible; !rest.empty(); rest.remove_prefix(letters.back().size()))
+    letters.push_back(rest.substr(0, std::max<size_t>(1, text::letter_size(rest))));
+  if (letters.size() <= kLongest) return visible;
+  std::string out;
+  for (size_t i = 0; i < kLongest / 2; ++i) out += letters[i];
+  out += "…";
+  for (size_t i = letters.size() - kLongest / 2; i < letters.size(); ++i) out += letters[i];
+  return out;
+}
+
+/// Of the runs' names. Where they would be the same without their middles, whole.
+std::vector<std::string> shown_names(const std::vector<std::string>& names) {
+  std::vector<std::string> shown;
+  for (const auto& name : names) shown.push_back(shown_name(name));
+  if (std::set<std::string>(shown.begin(), shown.end()).size() == names.size()) return shown;
+  shown.clear();
+  for (const auto& name : names) shown.push_back(report::escape_bytes(name, /*utf8=*/true));
+  return shown;
+}
+
 /// A few names, and how many more.
 std::string title_of(const std::vector<std::string>& names) {
   constexpr size_t kNamed = 3;
@@ -64,19 +91,16 @@ void write_report(const ReportArguments& arguments) {
     if (!different.insert(fs::weakly_canonical(fs::path(folder) / ".")).second)
       throw std::runtime_error("a run is named twice: " + folder);
   }
-  const auto names = names_of(arguments.runs);
+  const auto names = shown_names(names_of(arguments.runs));
   std::vector<ReportedRun> runs;
-  for (size_t i = 0; i < names.size(); ++i)
-    runs.push_back(read_run(arguments.runs[i], report::escape_bytes(names[i], /*utf8=*/true)));
+  for (size_t i = 0; i < names.size(); ++i) runs.push_back(read_run(arguments.runs[i], names[i]));
 
-  std::vector<std::string> shown;
-  for (const auto& run : runs) shown.push_back(run.name);
-  report::HtmlPage page(title_of(shown));
+  report::HtmlPage page(title_of(names));
   add_runs(page, runs);
   page.heading(runs.size() > 1 ? "Configurations" : "Configuration");
-  for (const auto& run : runs) {
-    if (runs.size() > 1) page.paragraph(run.name);
-    page.preformatted(train::to_toml(run.config));
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (runs.size() > 1) page.paragraph(arguments.runs[i]);
+    page.preformatted(train::to_toml(runs[i].config));
   }
   const fs::path path = !arguments.html.empty() ? fs::path(arguments.html)
                         : runs.size() == 1      ? fs::path(arguments.runs.front()) / "report.html"

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cli/bench_charts.h"
+#include "cli/run_figures.h"
+
 namespace lighthouse::cli {
 namespace {
 
@@ -10,6 +13,16 @@ using report::LineChart;
 using report::Point;
 using report::Series;
 using train::StepRecord;
+
+/// A colour for each run. The dense run that others are measured against has the one of dense attention in every chart
+/// of the project.
+int color_of_run(const std::vector<ReportedRun>& runs, size_t index) {
+  const ReportedRun* const dense = runs.size() > 1 ? find_dense_run(runs) : nullptr;
+  if (dense == nullptr) return static_cast<int>(index);
+  if (&runs[index] == dense) return kDenseColor;
+  const auto before = static_cast<int>(index) - (dense < &runs[index] ? 1 : 0);  // runs but the dense one
+  return before < kDenseColor ? before : before + 1;
+}
 
 /// Charts hold some hundred points a line at most: means of neighbours where there are more. Points without a finite
 /// value stay by themselves, and so does the last one.
@@ -97,13 +110,13 @@ LineChart validation_chart(const std::vector<ReportedRun>& runs, Over over) {
                 "nats per token, dense attention", over);
   for (size_t i = 0; i < runs.size(); ++i) {
     if (runs[i].metrics.validations.empty()) continue;
-    Series series{.name = runs[i].name, .points = {}, .color = static_cast<int>(i), .dashed = false, .markers = true};
+    Series series{.name = runs[i].name, .points = {}, .color = color_of_run(runs, i), .dashed = false, .markers = true};
     for (const auto& record : runs[i].metrics.validations)
       series.points.push_back({position_of(record, over), record.dense_loss});
     series.points = thinned(series.points);
     series.markers = series.points.size() < 60;
     chart.series.push_back(std::move(series));
-    mark_switches(chart, runs[i], static_cast<int>(i), over);
+    mark_switches(chart, runs[i], color_of_run(runs, i), over);
   }
   return chart;
 }
@@ -113,11 +126,11 @@ LineChart step_chart(const std::vector<ReportedRun>& runs, const std::string& ti
                      Over over, const Value& value, bool smooth = false) {
   LineChart chart = new_chart(title, y_label, over);
   for (size_t i = 0; i < runs.size(); ++i) {
-    Series series{.name = runs[i].name, .points = {}, .color = static_cast<int>(i)};
+    Series series{.name = runs[i].name, .points = {}, .color = color_of_run(runs, i)};
     for (const auto& step : runs[i].metrics.steps) series.points.push_back({position_of(step, over), value(step)});
     series.points = thinned(smooth ? smoothed(series.points) : series.points);
     chart.series.push_back(std::move(series));
-    mark_switches(chart, runs[i], static_cast<int>(i), over);
+    mark_switches(chart, runs[i], color_of_run(runs, i), over);
   }
   return chart;
 }

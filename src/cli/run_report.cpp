@@ -1,6 +1,7 @@
 #include "cli/run_report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <optional>
 
@@ -16,7 +17,8 @@ using train::StepRecord;
 using train::ValidationRecord;
 
 std::string number_or_dash(const char* pattern, std::optional<double> value) {
-  return value ? number(pattern, *value) : "-";
+  if (!value) return "-";
+  return std::isfinite(*value) ? number(pattern, *value) : "not finite";
 }
 
 /// The end of the Lighthouse stage, where both losses were taken at the same weights.
@@ -75,19 +77,19 @@ report::Table comparison_table(const std::vector<ReportedRun>& runs) {
   row("training time, all stages", [](const ReportedRun& run) { return text::clock_text(training_seconds(run)); });
   row("validation loss at the switch, Lighthouse", [](const ReportedRun& run) {
     const auto* at_switch = find_switch(run);
-    return at_switch == nullptr ? "-" : number("%.4f", *at_switch->lighthouse_loss);
+    return at_switch == nullptr ? "-" : number_or_dash("%.4f", at_switch->lighthouse_loss);
   });
   row("validation loss at the switch, dense", [](const ReportedRun& run) {
     const auto* at_switch = find_switch(run);
-    return at_switch == nullptr ? "-" : number("%.4f", at_switch->dense_loss);
+    return at_switch == nullptr ? "-" : number_or_dash("%.4f", at_switch->dense_loss);
   });
   row("jump at the switch (nats)", [](const ReportedRun& run) {
     const auto* at_switch = find_switch(run);
-    return at_switch == nullptr ? "-" : number("%+.4f", at_switch->dense_loss - *at_switch->lighthouse_loss);
+    return at_switch == nullptr ? "-" : number_or_dash("%+.4f", at_switch->dense_loss - *at_switch->lighthouse_loss);
   });
   row("validation loss at the end", [](const ReportedRun& run) {
     const auto& validations = run.metrics.validations;
-    return validations.empty() ? "-" : number("%.4f", validations.back().dense_loss);
+    return validations.empty() ? "-" : number_or_dash("%.4f", validations.back().dense_loss);
   });
   row("dense run's loss at the same training time", [&](const ReportedRun& run) {
     if (dense == nullptr || &run == dense) return std::string("-");
@@ -135,7 +137,10 @@ std::vector<std::string> skipped_notes(const std::vector<ReportedRun>& runs) {
 }
 
 void add_runs(report::HtmlPage& page, const std::vector<ReportedRun>& runs) {
-  for (const auto& sentence : result_sentences(runs)) page.lead(sentence);
+  // Of many runs the first sentence is large, so that the charts are not far below.
+  const auto sentences = result_sentences(runs);
+  const bool few = sentences.size() <= 2;
+  for (size_t i = 0; i < sentences.size(); ++i) few || i == 0 ? page.lead(sentences[i]) : page.paragraph(sentences[i]);
   for (const auto& note : skipped_notes(runs)) page.paragraph(note);
   page.charts(validation_charts(runs));
   page.table(comparison_table(runs), "Results");

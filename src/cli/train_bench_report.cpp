@@ -67,9 +67,10 @@ report::Table parts_table(const StageBenchmark& stage) {
   return table;
 }
 
-std::string parts_title(const StageBenchmark& stage) {
-  return "Parts of a step of stage " + stage.name + ", forward and backward together (" +
-         number("%.1f", stage.watched_step_ms) + " ms while watched)";
+std::string parts_title(const StageBenchmark& stage) { return "Parts of a step of stage " + stage.name; }
+
+std::string parts_note(const StageBenchmark& stage) {
+  return "Forward and backward together, " + number("%.1f", stage.watched_step_ms) + " ms while watched";
 }
 
 std::string roofs_text(const TrainBenchmark& result) {
@@ -82,15 +83,14 @@ constexpr const char* kHowTaken =
     "copy's.";
 
 std::string speeds_sentence(const TrainBenchmark& result) {
-  std::string speeds;
-  for (const bool lighthouse : {true, false}) {
-    const StageBenchmark* const stage = find_stage_of(result, lighthouse);
-    if (stage == nullptr) continue;
-    speeds += std::string(speeds.empty() ? "" : ", ") + "stage " + stage->name + " (" +
-              (lighthouse ? "Lighthouse" : "dense") + ") at " + report::short_number(stage->tokens_per_second) +
-              " tokens/s";
-  }
-  return "It trains in " + speeds + ".";
+  const auto speed = [](const StageBenchmark* stage) {
+    return report::short_number(stage->tokens_per_second) + " tokens/s";
+  };
+  const StageBenchmark* const lighthouse = find_stage_of(result, true);
+  const StageBenchmark* const dense = find_stage_of(result, false);
+  if (lighthouse == nullptr) return "Dense steps go at " + speed(dense) + ".";
+  return "Lighthouse steps go at " + speed(lighthouse) + (dense == nullptr ? "" : ", dense steps at " + speed(dense)) +
+         ".";
 }
 
 }  // namespace
@@ -99,7 +99,7 @@ std::string train_bench_text(const TrainBenchReport& report) {
   std::string text = "\n" + report.config + " on " + report.device + "\n" + roofs_text(report.result) + "\n\n" +
                      report::to_text(stages_table(report.result));
   for (const auto& stage : report.result.stages)
-    text += "\n" + parts_title(stage) + "\n" + report::to_text(parts_table(stage));
+    text += "\n" + parts_title(stage) + ". " + parts_note(stage) + "\n" + report::to_text(parts_table(stage));
   text += "\n";
   for (const auto& sentence : projections(report)) text += sentence + "\n";
   return text + kHowTaken + "\n";
@@ -107,13 +107,14 @@ std::string train_bench_text(const TrainBenchReport& report) {
 
 void write_train_bench_page(const std::filesystem::path& path, const TrainBenchReport& report) {
   report::HtmlPage page("How fast " + report.config + " trains");
-  const auto gains = projections(report);
-  for (const auto& sentence : gains) page.lead(sentence);
-  page.lead(speeds_sentence(report.result));
+  std::string result;
+  for (const auto& sentence : projections(report)) result += sentence + " ";
+  page.lead(result + speeds_sentence(report.result));
   page.heading("Stages");
   page.table(stages_table(report.result));
   for (const auto& stage : report.result.stages) {
     page.heading(parts_title(stage));
+    page.paragraph(parts_note(stage) + ".");
     page.table(parts_table(stage));
   }
   page.heading("How this was measured");

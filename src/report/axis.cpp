@@ -124,6 +124,9 @@ std::vector<Tick> spaced(const std::vector<Tick>& ticks, const Axis& axis, doubl
   std::vector<Tick> kept;
   double free_from = -std::numeric_limits<double>::infinity();
   for (const auto& tick : ticks) {
+    if (!within(axis, tick.value) && !same(std::min(tick.value, axis.high()), std::max(tick.value, axis.high())) &&
+        !same(std::min(tick.value, axis.low()), std::max(tick.value, axis.low())))
+      continue;
     const double middle = axis.pixel(tick.value) * pixels_per_unit;
     const double half = kCharacter * static_cast<double>(tick.label.size()) / 2;
     if (middle - half < free_from) continue;

@@ -26,7 +26,7 @@ p { max-width: 46rem; margin: .5rem 0; } .lead { font-size: 1.2rem; line-height:
 .quiet, figcaption p { font-size: .875rem; color: var(--quiet); margin: 0; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); gap: 1.5rem 2.5rem; }
 figure { margin: 1rem 0; min-width: 0; container-type: inline-size; } .charts figure { margin: 0; }
-figure.alone { max-width: 44rem; }
+.charts > :only-child { max-width: 44rem; } .charts + .wide, .charts + p { margin-top: 1.5rem; }
 .keys { display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; font-size: .875rem; margin: .15rem 0; max-width: none; }
 .key svg, .swatch { display: inline-block; width: 1.6rem; height: .7rem; margin-right: .4rem; }
 .plot { display: block; overflow: visible; width: calc(100% - var(--left) - 1.3rem);
@@ -40,10 +40,11 @@ figure.alone { max-width: 44rem; }
 .wide:focus-visible { outline: 2px solid var(--axis); outline-offset: 2px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .7rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-thead th { font-weight: 600; font-size: .875rem; color: var(--quiet); white-space: normal; overflow-wrap: break-word; vertical-align: bottom; max-width: 14rem; }
+thead th { font-weight: 600; font-size: .875rem; color: var(--quiet); white-space: normal; overflow-wrap: break-word;
+           vertical-align: bottom; max-width: 14rem; }
 thead > tr > * { border-bottom: 1px solid var(--axis); }
 tbody th { font-weight: 400; } .named tbody th { white-space: normal; min-width: 9rem; max-width: 26rem; }
-.bar { width: 40%; min-width: 6rem; } .bar i { display: block; height: .75rem; background: var(--axis); min-width: 1px; }
+.bar { width: 40%; min-width: 6rem; } .bar i { display: block; height: .75rem; background: currentColor; min-width: 1px; }
 tr > :first-child { text-align: left; padding-left: 0; position: sticky; left: 0; background: var(--page); }
 .text th, .text td { text-align: left; } .text td { white-space: normal; } .text td:last-child { min-width: 14rem; }
 .text .figure { white-space: nowrap; }
@@ -56,14 +57,15 @@ pre.shaded { background: none; border: 1px solid var(--line); line-height: 1.55;
 @media (max-width: 40rem) {
   main { padding: 1.25rem 1rem 2rem; } h1 { font-size: 1.45rem; } .lead { font-size: 1.1rem; }
   th, td { padding: .35rem .4rem; font-size: .9rem; } tr > :first-child { max-width: 42vw; }
-  .named tbody th { min-width: 6.5rem; } }
+  .named tbody th { min-width: 6.5rem; } .bar { min-width: 2.5rem; } }
 @media print {
   :root { color-scheme: light; --shade: transparent; --ink: #000; --quiet: #333; } @page { margin: 14mm; }
   body { font-size: 10.5pt; } main { max-width: none; padding: 0; } .charts { grid-template-columns: 1fr 1fr; }
   h1, h2, .lead, figcaption { break-after: avoid; } h2 + p { break-after: avoid; } figure, tr, pre { break-inside: avoid; }
   pre.long { break-inside: auto; } .wide { overflow: visible; break-inside: avoid; background: none; }
   .wide.long { break-inside: auto; } th, td { white-space: normal; font-size: 8pt; padding: .15rem .3rem; }
-  thead th, tbody th { min-width: 0 !important; }
+  .many th, .many td { font-size: 6.5pt; padding: .1rem .15rem; } .heat th, .heat td { min-width: 0; padding: .15rem; }
+  .named tbody th, .text td:last-child { min-width: 0; } th { overflow-wrap: anywhere !important; }
   svg, mark, .heat td, .swatch, pre.shaded span { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 )css";
 
@@ -75,7 +77,8 @@ constexpr const char* kHead =
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
     "img-src data:\">\n<link rel=\"icon\" href=\"data:,\">\n";
 
-constexpr size_t kLongestNumber = 12;  // characters
+constexpr size_t kLongestNumber = 12;   // characters
+constexpr size_t kColumnsOfASheet = 9;  // more are printed smaller
 
 // Longer than this, a table or a text may be cut between two pages of print.
 constexpr size_t kRowsOnOnePage = 30;
@@ -146,8 +149,9 @@ std::string to_html(const Table& table, const std::string& name) {
   // Where the first column's cells are words they may take several lines; numbers stay in one.
   const bool words = std::any_of(table.rows.begin(), table.rows.end(),
                                  [](const auto& row) { return !row.empty() && row.front().size() > kLongestNumber; });
-  const std::string kind = table.of_text ? " class='text'" : words ? " class='named'" : "";
-  std::string html = "<table" + kind + "><thead><tr>";
+  std::string kind = table.of_text ? "text" : words ? "named" : "plain";
+  if (table.header.size() > kColumnsOfASheet) kind += " many";
+  std::string html = "<table class='" + kind + "'><thead><tr>";
   for (const auto& text : table.header)
     html += text.empty() ? "<td></td>" : "<th scope='col'>" + escape_html(text) + "</th>";
   html += std::string(table.bars.empty() ? "" : "<td></td>") + "</tr></thead><tbody>\n";
@@ -157,7 +161,7 @@ std::string to_html(const Table& table, const std::string& name) {
     for (size_t i = 0; i < row.size(); ++i)
       html += (i == 0 ? "<th scope='row'>" : "<td>") + escape_html(row[i]) + (i == 0 ? "</th>" : "</td>");
     if (r < table.bars.size())
-      html += "<td class='bar'><i style='width:" +
+      html += "<td class='bar'><i class='c0' style='width:" +
               coordinate(100 * (table.bars[r] > 0 ? std::min(table.bars[r], 1.0) : 0)) + "%'></i></td>";
     html += "</tr>\n";
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <sstream>
+#include <utility>
 
 #include "report/axis.h"
 #include "report/html_page.h"
@@ -15,6 +16,13 @@ namespace {
 constexpr const char* kStandaloneStyle =
     "svg{--page:#fff;--ink:#1b2430;--quiet:#55606d;--line:#dfe5ea;--axis:#77828e}\n"
     "@media (prefers-color-scheme: dark){svg{--page:#12171d;--ink:#e4e9ee;--quiet:#a4b0bc;--line:#2b343d}}\n";
+
+/// What an axis counts, and what stands in brackets after it: too long for one line.
+std::pair<std::string, std::string> split(const std::string& label) {
+  const size_t bracket = label.find(" (");
+  if (bracket == std::string::npos || label.back() != ')') return {label, ""};
+  return {label.substr(0, bracket), label.substr(bracket + 2, label.size() - bracket - 3)};
+}
 
 void draw_axes(std::ostringstream& svg, const LineChart& chart, const Frame& frame, const Axis& x, const Axis& y) {
   const std::string left = coordinate(frame.left);
@@ -32,10 +40,14 @@ void draw_axes(std::ostringstream& svg, const LineChart& chart, const Frame& fra
         << coordinate(frame.bottom_edge() + 5) << "'/><text class='tick' text-anchor='middle' x='" << at << "' y='"
         << coordinate(frame.bottom_edge() + 22) << "'>" << escape_html(tick.label) << "</text>\n";
   }
+  const auto [label, setting] = split(chart.x_label);
   svg << "<line class='axis' x1='" << left << "' x2='" << right << "' y1='" << bottom << "' y2='" << bottom << "'/>\n"
       << "<text class='label' text-anchor='middle' x='" << coordinate((frame.left + frame.right_edge()) / 2) << "' y='"
-      << coordinate(frame.height - 10) << "'>" << escape_html(chart.x_label) << "</text>\n"
-      << "<text class='label' text-anchor='middle' transform='translate(16 "
+      << coordinate(frame.bottom_edge() + 46) << "'>" << escape_html(label) << "</text>\n";
+  if (!setting.empty())
+    svg << "<text class='tick' text-anchor='middle' x='" << coordinate(frame.width / 2) << "' y='"
+        << coordinate(frame.height - 12) << "'>" << escape_html(setting) << "</text>\n";
+  svg << "<text class='label' text-anchor='middle' transform='translate(16 "
       << coordinate((frame.top + frame.bottom_edge()) / 2) << ") rotate(-90)'>" << escape_html(chart.y_label)
       << "</text>\n";
 }
@@ -119,6 +131,11 @@ std::string to_standalone_svg(const LineChart& chart) {
   frame.left = chart.y_label.empty() ? 84 : 100;
   frame.right = label_margin(chart);
   frame.width = 570 + frame.right;
+  if (!split(chart.x_label).second.empty()) {
+    constexpr double kLine = 26;
+    frame.bottom += kLine;
+    frame.height += kLine;
+  }
   const Axis x = make_x_axis(chart, frame);
   const Axis y = make_y_axis(chart, frame);
   // Ids are shared by all that a page shows.

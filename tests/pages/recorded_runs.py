@@ -46,7 +46,7 @@ def write_run(folder: Path | bytes, *, steps: int = 120, done: int | None = None
         common = {"step": step, "tokens": step * 4096, "seconds": clock, "time": 0.0, "stage": stage}
         skipped = not math.isfinite(losses(step))
         lines.append({"kind": "step", **common, "attention": stage, "loss": finite(losses(step)), "learning_rate": 0.003,
-                      "gradient_norm": None if skipped else 0.7, "tokens_per_second": 4096 / seconds,
+                      "gradient_norm": None if skipped else 0.7, "tokens_per_second": 4096 / seconds if seconds else None,
                       "retained_fraction": 0.25 if stage == "lighthouse" else 1.0, "skipped": skipped})  # fmt: skip
         if step % every == 0 or step == steps:
             line = {"kind": "validation", **common, "stage_end": step == steps or (lighthouse and step == first),

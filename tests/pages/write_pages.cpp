@@ -34,6 +34,10 @@ cli::Evaluation evaluation(const std::string& run, double loss, int64_t lengths)
   e.run = run;
   e.device = "cpu";
   e.precision = "float32";
+  e.provenance.lighthouse = "0.1.0";
+  e.provenance.torch = "2.11";
+  e.provenance.commit = "0123abc";
+  e.provenance.date = "2026-11-27";
   e.copy_length = 32;
   e.loss = analysis::PositionLoss{16, {}, bucket(0, 4096, loss, 0.01)};
   for (int64_t begin = 0, end = 128; end <= 4096; begin = end, end *= 2)
