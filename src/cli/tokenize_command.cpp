@@ -21,6 +21,8 @@ try:
 except ImportError as error:
     sys.exit(f"lighthouse tokenize: {sys.executable} cannot run it: {error}. Install the Python package with its tokenizers "
              "(pip install --no-build-isolation '.[tokenize]'), or name an interpreter that has them in LIGHTHOUSE_PYTHON.")
+except KeyboardInterrupt:
+    sys.exit(130)
 sys.exit(main(sys.argv[1:])))";
 
 /// Tokenizers are Hugging Face's, in Python. This process becomes that one, so signals and the exit status are its own.

@@ -58,3 +58,17 @@ def test_errors_of_the_interpreter(tmp_path, monkeypatch):
     failed = program("tokenize", "x")
     assert failed.returncode == 1 and len(failed.stderr.splitlines()) == 1
     assert "as where torch is missing" in failed.stderr and "pip install" in failed.stderr
+
+
+def test_a_broken_line_is_named_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIGHTHOUSE_PYTHON", sys.executable)
+    make_tokenizer(tmp_path / "tokenizer.json")
+    lines, out = tmp_path / "a.jsonl", tmp_path / "tokens.bin"
+    lines.write_text('{"text": "fine"}\n{"text": "broken \\ud83d emoji"}\n{"text": "fine too"}\n')
+    arguments = ["tokenize", "--tokenizer", str(tmp_path / "tokenizer.json"), str(lines), "--out", str(out)]
+    failed = program(*arguments)
+    assert failed.returncode == 1 and len(failed.stderr.splitlines()) == 1 and not out.exists()
+    assert f"{lines}, line 2: expected text" in failed.stderr and "half of a surrogate pair" in failed.stderr
+    done = program(*arguments, "--skip-undecodable")
+    assert done.returncode == 0 and "of 2 documents" in done.stdout
+    assert "left out 1 document" in done.stderr and f"{lines}, line 2" in done.stderr
