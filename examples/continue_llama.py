@@ -28,7 +28,6 @@ output_dir = "{out}"
 [model]
 {model}
 [attention]
-top_k = {top_k}
 causal_selection = true
 [data]
 paths = ["{data}"]
@@ -92,7 +91,7 @@ def lighthouse(*arguments: object) -> None:
 
 
 def make_short_model(out: pathlib.Path, steps: int, context: int) -> pathlib.Path:
-    config = CONFIG.format(out=out / "short", model=SHORT_MODEL, top_k=64, context=context, data=STDLIB, learning_rate=3e-3, batch_size=4)
+    config = CONFIG.format(out=out / "short", model=SHORT_MODEL, context=context, data=STDLIB, learning_rate=3e-3, batch_size=4)
     (out / "short.toml").write_text(config + f'[[stages]]\nattention = "dense"\nsteps = {steps}\n')
     lighthouse("train", out / "short.toml", "--overwrite")
     lighthouse("export", out / "short", "--to", "hf", out / "short-hf", "--overwrite")
@@ -129,7 +128,7 @@ def main() -> None:
     lighthouse("import", source, "--out", out / "imported")
     # The model's sizes are the imported one's; which layers stay dense is ours to say.
     dense = "full_attention_layers = [0, 1]"
-    config = CONFIG.format(out=out / "long", model=dense, top_k=context // 64, context=context, data=STDLIB, learning_rate=1e-3, batch_size=1)
+    config = CONFIG.format(out=out / "long", model=dense, context=context, data=STDLIB, learning_rate=1e-3, batch_size=1)
     (out / "long.toml").write_text(config + LONG.format(lighthouse=arguments.lighthouse, dense=arguments.dense))
     lighthouse("train", out / "long.toml", "--overwrite", "--init", out / "imported")
     lighthouse("export", out / "long", "--to", "hf", out / "long-hf", "--overwrite")

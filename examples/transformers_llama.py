@@ -16,8 +16,8 @@ def train(out: pathlib.Path, steps: int, recovery: int, context: int) -> None:
     from lighthouse_attention import retained_length
     from lighthouse_attention.integrations.transformers import register
 
-    options = dict(num_levels=3, pooling_factor=4, top_k=context // 64)
-    assert retained_length(context, **options) < context
+    options = dict(num_levels=3, pooling_factor=4)  # and the default top_k, about N / 64
+    print(f"Lighthouse layers attend over {retained_length(context, **options)} of {context} rows")
     text = b"".join(path.read_bytes() for path in sorted(pathlib.Path(sysconfig.get_paths()["stdlib"]).glob("*.py")))
     data = torch.frombuffer(bytearray(text), dtype=torch.uint8).long()  # tokens are bytes
     config = transformers.LlamaConfig(

@@ -54,14 +54,6 @@ def test_what_may_be_included(tmp_path):
     assert check_layers.check(tmp_path) == []
 
 
-def test_python_examples_of_the_readme():
-    examples = blocks(README, "python")
-    assert examples
-    namespace = {}
-    for example in examples:
-        exec(compile(example, "README.md", "exec"), namespace)
-
-
 def test_an_installed_package_builds_the_readmes_program(tmp_path):
     """cmake --install, then a project of a user's own that finds the package: tests/consumer with the README's main()."""
     build = Path(os.environ["LIGHTHOUSE_BUILD"])
@@ -77,7 +69,7 @@ def test_an_installed_package_builds_the_readmes_program(tmp_path):
     run("cmake", "--build", str(consumer / "build"))
     printed = run(str(consumer / "build" / "consumer")).stdout
     assert "N=4096 L=3 p=4 k=64" in printed
-    assert "S=768" in printed
+    assert "S=768" in printed, "it engages: S < N"
 
 
 def test_the_installed_program_runs(tmp_path):
@@ -104,7 +96,16 @@ def test_the_program_teaches():
 def test_errors_are_one_line():
     failed = program("train", "/no/such/file.toml")
     assert failed.returncode == 1
-    assert failed.stderr.strip() == "lighthouse train: cannot read the configuration /no/such/file.toml"
+    assert failed.stderr.strip() == "lighthouse train: cannot read the configuration /no/such/file.toml: there is no folder /no/such"
+
+
+def test_hints_can_be_pasted(tmp_path):
+    """The program calls itself by the words that started it, and what it cannot know the name of by LIGHTHOUSE_COMMAND."""
+    path = Path(os.environ["LIGHTHOUSE_BUILD"]) / "bin" / "lighthouse"
+    assert program("trian").stderr.splitlines() == [
+        "lighthouse: no such command: trian; did you mean train?", f"{path} --help says more."]  # fmt: skip
+    named = subprocess.run([path, "trian"], capture_output=True, text=True, env={**os.environ, "LIGHTHOUSE_COMMAND": "./run lighthouse"})
+    assert named.returncode == 2 and named.stderr.splitlines()[1] == "./run lighthouse --help says more."
 
 
 def test_trains_and_generates(tmp_path):
@@ -121,6 +122,10 @@ def test_trains_and_generates(tmp_path):
         "events.out.tfevents.0.lighthouse", "metrics.jsonl", "model.safetensors"]  # fmt: skip
     resumed = program("train", str(run), "--resume")
     assert resumed.returncode == 0 and "resumed: step 5 of 5" in resumed.stdout, resumed.stderr
+    ended, _, longer = resumed.stdout.partition("This run has ended, after 5 steps, with a loss of ")[2].partition("To train it longer")
+    assert "and a validation loss of" in ended and "--set stages.1.steps=4" in longer, resumed.stdout
+    longer = longer.partition("lighthouse train ")[2].partition(";")[0].split()
+    assert program("train", *longer).returncode == 0, "what the hint says"
     reported = program("report", str(run))
     assert reported.returncode == 0 and "Lighthouse loss" in reported.stdout, reported.stderr
     page = (run / "report.html").read_text()
@@ -185,7 +190,7 @@ def test_inspects(tmp_path):
         assert failed.returncode == 1 and words in failed.stderr, failed.stderr
         assert len(failed.stderr.strip().splitlines()) == 1
     missing = program("inspect", "/no/such/run", "--text", str(text))
-    assert missing.returncode == 1 and "cannot read the configuration /no/such/run/config.toml" in missing.stderr
+    assert missing.returncode == 1 and "/no/such/run does not exist; expected a run's folder" in missing.stderr
     assert program("inspect", "--text", str(text)).returncode == 2
 
 
@@ -256,24 +261,17 @@ def test_evaluates(tmp_path):
     of_file = program("eval", str(checkpoint), "--tasks", "retrieval", "--lengths", "64", "128", "--trials", "1")
     assert of_file.returncode == 0 and "128" in of_file.stdout and "Copying" not in of_file.stdout, of_file.stderr
     for wrong, words in [
-        (["--tasks", "poetry"], "--tasks must be of loss, retrieval, copy; got poetry"),
-        (["--sequences", "0"], "--sequences must be at least 1; got 0"),
         (["--context", "2000"], "--context must be at most what the run held out, 1023 tokens and a target; got 2000"),
         (["--lengths", "20"], "lengths must be at least"),
-        (["--depths", "101"], "depths must be 0 to 100 percent; got 101"),
-        (["--trials", "0"], "trials must be at least 1; got 0"),
-        (["--copy-length", "2"], "must have at least 3 bytes; got 2"),
         (["--lengths", "99999999999"], "--lengths: a sequence of 99999999999 tokens needs about"),
-        (["--device", "tpu"], "--device must be auto, cpu or cuda; got tpu"),
         (["--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
         (["--json", str(tmp_path)], "--json must name a file; got the folder"),
     ]:
         failed = program("eval", str(run), *wrong)
         assert failed.returncode == 1 and words in failed.stderr, failed.stderr
         assert len(failed.stderr.strip().splitlines()) == 1
-    for negative in (["eval", str(run), "--seed", "-1"], ["generate", str(run), "--prompt", "a", "--seed", "-1"]):
-        failed = program(*negative)
-        assert failed.returncode == 2 and "--seed: expected a whole number of at least 0; got -1" in failed.stderr + failed.stdout, failed
+    failed = program("eval", str(run), "--seed", "-1")
+    assert failed.returncode == 2 and "--seed: expected a whole number from 0 to 18446744073709551615; got -1" in failed.stderr, failed
     twice = program("eval", str(run), "--tasks", "retrieval", "--lengths", "128", "64", "64", "--depths", "50", "0", "50", "--trials", "3",
                     "--json", str(tmp_path / "twice.json"))  # fmt: skip
     cells = json.loads((tmp_path / "twice.json").read_text(encoding="utf-8"))["retrieval"]["cells"]
@@ -282,8 +280,6 @@ def test_evaluates(tmp_path):
     changed = program("eval", str(run), "--tasks", "loss")
     assert changed.returncode == 1 and "the data changed since the model was trained" in changed.stderr
     assert program("eval", str(run), "--tasks", "copy", "--trials", "1", "--depths", "0").returncode == 0
-    missing = program("eval", "/no/such/run")
-    assert missing.returncode == 1 and "cannot read the configuration /no/such/run/config.toml" in missing.stderr
 
 
 def test_benchmarks(tmp_path):
@@ -308,13 +304,9 @@ def test_benchmarks(tmp_path):
     [
         (["--top-k", "15"], "top_k must be even and at least 2; got top_k=15"),
         (["--kv-heads", "3"], "kv-heads must divide heads; got heads=4, kv-heads=3"),
-        (["--n", "0"], "n must be at least 1; got 0"),
         (["--dtype", "float16"], "dtype must be float32 or bfloat16; got float16"),
-        (["--threads", "0"], "threads must be at least 1; got 0"),
         (["--json", "/no/such/folder/x.json"], "--json must name a file in a folder that exists"),
-        (["--rule", "mine"], "rule must be paper, causal or both; got mine"),
         (["--rule", "paper", "--causal-selection"], "--causal-selection and --rule must agree; got --rule paper"),
-        (["--layout", "bdhn"], "layout must be bhnd, bnhd or both; got bdhn"),
         (["--rule", "both"], "--rule both is for --device cuda"),
         (["--layout", "bnhd"], "--layout is for --device cuda"),
         (["--extras"], "--extras is for --device cuda"),
@@ -327,8 +319,6 @@ def test_wrong_benchmarks_fail_before_they_run(arguments, words):
 
 
 def test_benchmarks_on_a_gpu_that_is_not_there():
-    failed = program("bench", "--device", "tpu")
-    assert failed.returncode == 1 and "device must be cpu or cuda; got tpu" in failed.stderr
     if "compute capability" in program("doctor").stdout:
         pytest.skip("there is a GPU")
     failed = program("bench", "--device", "cuda")
