@@ -90,10 +90,10 @@ void report_generation(const GenerateArguments& arguments, const train::ComputeP
   const size_t later = result.tokens.empty() ? 0 : result.tokens.size() - 1;
   const double prompt_rate = rate(prompt, result.prompt_seconds);
   const double new_rate = rate(later, result.seconds);
-  std::cerr << text::count_of(static_cast<int64_t>(prompt), "token") << " read in "
-            << number("%.2f s", result.prompt_seconds) << rate_text(prompt_rate) << "; "
-            << text::count_of(static_cast<int64_t>(result.tokens.size()), "new token") << rate_text(new_rate)
-            << (result.ended ? "; ended by the model" : "") << "\n";
+  std::cerr << text::count_of(static_cast<int64_t>(prompt), "token");
+  if (result.prompt_seconds > 0) std::cerr << " read in " << number("%.2f s", result.prompt_seconds);
+  std::cerr << rate_text(prompt_rate) << "; " << text::count_of(static_cast<int64_t>(result.tokens.size()), "new token")
+            << rate_text(new_rate) << (result.ended ? "; ended by the model" : "") << "\n";
   if (arguments.json.empty()) return;
   const nlohmann::ordered_json figures = {{"run", arguments.run},
                                           {"device", plan.device.is_cuda() ? "cuda" : "cpu"},
@@ -187,10 +187,8 @@ void add_generate_command(CLI::App& program) {
   command->add_option("--max-new-tokens", arguments->options.max_new_tokens, "Tokens to generate, bytes of a text")
       ->transform(whole_number(0, std::numeric_limits<int32_t>::max()))
       ->capture_default_str();
-  command
-      ->add_option("--temperature", sampling.temperature,
-                   "0: always the likeliest token; otherwise at least " + text::shortest(inference::kLeastTemperature))
-      ->transform(real_number(0, inference::kMostTemperature))
+  command->add_option("--temperature", sampling.temperature, "0: always the likeliest token")
+      ->transform(zero_or_number(inference::kLeastTemperature, inference::kMostTemperature))
       ->capture_default_str();
   command->add_option("--top-p", sampling.top_p, "Draw from the likeliest tokens that hold this probability")
       ->transform(real_number_above(0, 1))

@@ -55,17 +55,14 @@ CLI::Validator whole_number_of(T least, T most) {
   return number_validator("a whole number" + (bounded ? " from " + bounds : " of " + bounds), read, bounds);
 }
 
-CLI::Validator real_number_of(double least, double most, bool with_least) {
-  const std::string bounds =
-      (with_least ? text::shortest(least) + " to " : "above " + text::shortest(least) + ", at most ") +
-      text::shortest(most);
-  const auto read = [=](const std::string& text) -> std::optional<std::string> {
+CLI::Validator real_number_of(const std::string& expected, const std::string& bounds,
+                              const std::function<bool(double)>& in_bounds) {
+  const auto read = [in_bounds](const std::string& text) -> std::optional<std::string> {
     const auto value = decimal<double>(text);
-    if (!value || !std::isfinite(*value) || *value > most) return std::nullopt;
-    if (with_least ? *value < least : *value <= least) return std::nullopt;
+    if (!value || !std::isfinite(*value) || !in_bounds(*value)) return std::nullopt;
     return text::shortest(*value);
   };
-  return number_validator("a number " + (with_least ? "from " + bounds : bounds), read, bounds);
+  return number_validator(expected + bounds, read, bounds);
 }
 
 }  // namespace
@@ -74,9 +71,20 @@ CLI::Validator whole_number(int64_t least, int64_t most) { return whole_number_o
 
 CLI::Validator seed_number() { return whole_number_of(uint64_t{0}, std::numeric_limits<uint64_t>::max()); }
 
-CLI::Validator real_number(double least, double most) { return real_number_of(least, most, true); }
+CLI::Validator real_number(double least, double most) {
+  return real_number_of("a number from ", text::shortest(least) + " to " + text::shortest(most),
+                        [=](double value) { return value >= least && value <= most; });
+}
 
-CLI::Validator real_number_above(double above, double most) { return real_number_of(above, most, false); }
+CLI::Validator real_number_above(double above, double most) {
+  return real_number_of("a number ", "above " + text::shortest(above) + ", at most " + text::shortest(most),
+                        [=](double value) { return value > above && value <= most; });
+}
+
+CLI::Validator zero_or_number(double least, double most) {
+  return real_number_of("a number, ", "0 or from " + text::shortest(least) + " to " + text::shortest(most),
+                        [=](double value) { return value == 0 || (value >= least && value <= most); });
+}
 
 CLI::Validator one_of(const std::vector<std::string>& words) {
   std::string expected;

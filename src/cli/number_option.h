@@ -27,6 +27,9 @@ CLI::Validator real_number(double least, double most);
 /// The same, with `above` itself left out.
 CLI::Validator real_number_above(double above, double most);
 
+/// The same or 0, which means something else.
+CLI::Validator zero_or_number(double least, double most);
+
 /// One of a few words.
 CLI::Validator one_of(const std::vector<std::string>& words);
 

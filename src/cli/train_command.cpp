@@ -118,10 +118,10 @@ void print_results(const train::RunConfig& config, const train::RunResult& resul
 
 /// What there is to know where a resumed run turns out to have ended.
 void print_ended(const train::RunConfig& config, const train::Metrics& so_far) {
-  std::cout << "This run has ended: all of its " << text::count_of(config.total_steps(), "step") << " are done";
-  if (!so_far.steps.empty()) std::cout << ", the last with a loss of " << number("%.4f", so_far.steps.back().loss);
+  std::cout << "This run has ended, after " << text::count_of(config.total_steps(), "step");
+  if (!so_far.steps.empty()) std::cout << ", with a loss of " << number("%.4f", so_far.steps.back().loss);
   if (!so_far.validations.empty())
-    std::cout << ", validation loss " << number("%.4f", so_far.validations.back().dense_loss);
+    std::cout << " and a validation loss of " << number("%.4f", so_far.validations.back().dense_loss);
   const std::string run = text::shell_word(config.output_dir);
   const std::string last = std::to_string(config.stages.size() - 1);
   std::cout << ". To train it longer, give its last stage more steps: " << text::command() << " train " << run
@@ -136,8 +136,8 @@ train::RunConfig load(const TrainArguments& arguments) {
   const auto read = [&](const std::filesystem::path& file) {
     return train::load_run_config(file, arguments.overrides, arguments.init, arguments.resume);
   };
-  if (!std::filesystem::is_directory(path)) return read(path);
-  train::RunConfig config = read(path / "config.toml");
+  if (!std::filesystem::exists(path / train::kConfigName)) return read(path);
+  train::RunConfig config = read(path / train::kConfigName);
   const bool elsewhere = std::any_of(arguments.overrides.begin(), arguments.overrides.end(),
                                      [](const std::string& text) { return text.starts_with("output_dir="); });
   if (!elsewhere) config.output_dir = path.string();

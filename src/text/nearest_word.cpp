@@ -39,25 +39,31 @@ size_t edit_distance(const std::string& a, const std::string& b) {
 }
 
 std::optional<std::string> nearest_word(const std::string& word, const std::vector<std::string>& candidates) {
+  const auto parts = parts_of(word);
+  const auto with_all_parts = [&]() -> std::optional<std::string> {
+    for (const auto& candidate : candidates) {
+      const auto all = parts_of(candidate);
+      if (!parts.empty() && std::includes(all.begin(), all.end(), parts.begin(), parts.end())) return candidate;
+    }
+    return std::nullopt;
+  };
+  const size_t letters = word.size() - std::min(word.find_first_not_of('-'), word.size());
+  constexpr size_t kBeginning = 3;  // fewer letters begin anything
+  for (const auto& candidate : candidates) {
+    if (letters >= kBeginning && candidate.starts_with(word)) return candidate;
+  }
+  if (parts.size() > 1) {
+    if (auto found = with_all_parts()) return found;
+  }
   std::optional<std::string> nearest;
-  size_t least = std::max<size_t>(1, word.size() / 3) + 1;  // what is farther is another word
+  size_t least = std::max<size_t>(1, letters / 3) + 1;  // what is farther is another word
   for (const auto& candidate : candidates) {
     const size_t distance = edit_distance(word, candidate);
     if (distance >= least) continue;
     least = distance;
     nearest = candidate;
   }
-  constexpr size_t kBeginning = 3;  // fewer letters begin anything
-  if (nearest || word.size() < kBeginning) return nearest;
-  for (const auto& candidate : candidates) {
-    if (candidate.starts_with(word)) return candidate;
-  }
-  const auto parts = parts_of(word);
-  for (const auto& candidate : candidates) {
-    const auto all = parts_of(candidate);
-    if (!parts.empty() && std::includes(all.begin(), all.end(), parts.begin(), parts.end())) return candidate;
-  }
-  return std::nullopt;
+  return nearest || letters < kBeginning ? nearest : with_all_parts();
 }
 
 std::string joined(const std::vector<std::string>& words) {

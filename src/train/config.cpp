@@ -1,5 +1,5 @@
-#include "text/utf8.h"
 #include "train/config.h"
+#include "text/utf8.h"
 
 #include <toml++/toml.h>
 
@@ -262,7 +262,8 @@ std::vector<std::string> names_of_configurations(const std::filesystem::path& fo
 /// For a folder that was named in place of a file.
 std::string what_a_folder_has(const std::filesystem::path& folder) {
   const auto names = names_of_configurations(folder);
-  return "expected a TOML file; got a folder" + (names.empty() ? "" : ", which has " + text::joined(names));
+  return "expected a TOML file or the folder of a run; got a folder " +
+         (names.empty() ? "without one" : "with " + text::joined(names));
 }
 
 /// `reason`: the system's, of opening it.
@@ -333,6 +334,9 @@ RunConfig load_config(const std::filesystem::path& path, const std::vector<std::
                       const ConfigUse& use) {
   if (std::filesystem::is_directory(path))
     fail("cannot read the configuration " + path.string() + ": " + what_a_folder_has(path));
+  if (path.extension() == ".safetensors")
+    fail("cannot read the configuration " + path.string() +
+         ": expected a TOML file or the folder of a run; got weights");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   if (!file) fail("cannot read the configuration " + path.string() + ": " + why_not_read(path, errno));

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 
 #include "text/nearest_word.h"
@@ -22,7 +21,7 @@ bool is_one_line(const std::string& text) {
 }
 
 std::string bounds_text(const std::string& what, const std::string& least, const std::string& most) {
-  return what + " of at least " + least + (most.empty() ? "" : " and at most " + most);
+  return what + " of at least " + least + " and at most " + most;
 }
 
 }  // namespace
@@ -41,13 +40,9 @@ void ConfigSection::number(const char* key, double& out, double least, double mo
   const auto value = node->value<double>();
   const bool in_range = node->is_number() && value && std::isfinite(*value) && *value >= least && *value <= most;
   const bool vanishes = in_range && *value != 0 && std::abs(*value) < kLeastNumber;
-  if (!in_range || vanishes) {
-    const std::string nothing_less =
-        least < kLeastNumber ? " (or 0; from " + text::shortest(kLeastNumber) + " on)" : "";
-    fail_value(key,
-               bounds_text("a number", text::shortest(least), text::shortest(most)) + (vanishes ? nothing_less : ""),
-               *node);
-  }
+  if (vanishes)
+    fail_value(key, bounds_text("0 or a number", text::shortest(kLeastNumber), text::shortest(most)), *node);
+  if (!in_range) fail_value(key, bounds_text("a number", text::shortest(least), text::shortest(most)), *node);
   out = *value;
 }
 
@@ -135,8 +130,7 @@ const toml::array* ConfigSection::find_array(const char* key) {
 int64_t ConfigSection::integer_of(const char* key, const toml::node& node, int64_t least, int64_t most) const {
   const auto value = node.value_exact<int64_t>();  // value() casts what does not fit
   if (!value || *value < least || *value > most) {
-    const bool bounded = most < std::numeric_limits<int64_t>::max();
-    fail_value(key, bounds_text("a whole number", std::to_string(least), bounded ? std::to_string(most) : ""), node);
+    fail_value(key, bounds_text("a whole number", std::to_string(least), std::to_string(most)), node);
   }
   return *value;
 }

@@ -100,12 +100,20 @@ TEST(Options, BoundsAreWhatTheyAreSaidToBe) {
 
 TEST(Options, WrongValuesNameTheOptionTheBoundAndTheValue) {
   expect_parts(error_of({"generate", "run", "--seed", "-1"}), {"lighthouse generate: --seed: expected", "18446744073709551615; got -1"});
-  expect_parts(error_of({"generate", "run", "--temperature", "1e-60x"}), {"--temperature: expected a number from 0", "got 1e-60x"});
+  expect_parts(error_of({"generate", "run", "--temperature", "1e-60"}), {"--temperature: expected a number, 0 or from 1e-06 to 1e+06; got 1e-60"});
   expect_parts(error_of({"generate", "run", "--top-p", "0"}), {"--top-p: expected a number above 0, at most 1; got 0"});
   expect_parts(error_of({"generate", "run", "--top-p", "nan"}), {"--top-p: ", "got nan"});
   expect_parts(error_of({"generate", "run", "--stop", "1", "-3"}), {"--stop: ", "got -3"});
   expect_parts(error_of({"demo", "--data", "x", "--minutes", "-1"}), {"--minutes: expected a number above 0, at most 1e+06; got -1"});
   expect_parts(error_of({"bench", "--n", "0"}), {"--n: expected a whole number from 1 to 1099511627776; got 0"});
+  expect_parts(error_of({"bench", "--threads", "0"}), {"--threads: expected a whole number from 1 to 4096; got 0"});
+  expect_parts(error_of({"bench", "--rule", "mine"}), {"--rule: expected paper, causal or both; got mine"});
+  expect_parts(error_of({"bench", "--layout", "bdhn"}), {"--layout: expected bhnd, bnhd or both; got bdhn"});
+  expect_parts(error_of({"bench", "--device", "tpu"}), {"--device: expected cpu or cuda; got tpu"});
+  expect_parts(error_of({"eval", "run", "--device", "tpu"}), {"--device: expected auto, cpu or cuda; got tpu"});
+  expect_parts(error_of({"eval", "run", "--sequences", "0"}), {"--sequences: expected a whole number from 1 to"});
+  expect_parts(error_of({"eval", "run", "--trials", "0"}), {"--trials: expected a whole number from 1 to"});
+  expect_parts(error_of({"eval", "run", "--copy-length", "2"}), {"--copy-length: expected a whole number from 3 to"});
   expect_parts(error_of({"bench", "--top-k", "0"}), {"--top-k: expected a whole number from 2"});
   expect_parts(error_of({"bench", "--train", "c.toml", "--baseline", "inf"}), {"--baseline: expected a number above 0", "got inf"});
   expect_parts(error_of({"eval", "run", "--depths", "0", "101"}), {"--depths: expected a whole number from 0 to 100; got 101"});

@@ -76,6 +76,17 @@ TEST(Config, WritesWhatItReads) {
   EXPECT_EQ(train::to_toml(parse_config(text, "again")), text);
 }
 
+TEST(Config, TheDefaultTopKIsByTheContext) {
+  const auto config = parse_config(with(kWhole, "[attention]\ntop_k = 16", "[attention]"), "test",
+                                   {"stages.1.attention=\"lighthouse\""});
+  EXPECT_EQ(config.attention.top_k, std::nullopt);
+  EXPECT_EQ(config.attention_of(config.stages[0]).top_k, 8) << "the stage's own";
+  EXPECT_EQ(Geometry(config.data.context_length, config.attention_of(config.stages[1])).top_k(), 8) << "512 / 64";
+  const auto again = parse_config(train::to_toml(config), "again");
+  EXPECT_EQ(again.attention.top_k, std::nullopt) << "a configuration that leaves it out is stored so";
+  EXPECT_EQ(parse_config(train::to_toml(parse_config(kWhole, "test")), "again").attention.top_k, 16);
+}
+
 TEST(Config, OverridesComeLast) {
   const auto config = parse_config(kWhole, "test",
                                    {"optimizer.learning_rate=0.5", "stages.0.steps=3", "stages[1].steps=4",
@@ -95,7 +106,8 @@ TEST(Config, RefusesWithTheKeyTheExpectationAndTheValue) {
   expect("[optimizer]", "[optimizer]\nbeta1 = 1", {"optimizer.beta1 must be", "0.999999; got 1"});
   expect("hidden_size = 64", "hidden_sise = 64", {"run.toml", "unknown key model.hidden_sise", "model.hidden_size"});
   expect("seed = 7", "sede = 7", {"unknown key sede", "nearest known one is seed"});
-  expect("hidden_size = 64", "hidden_size = \"64\"", {"model.hidden_size must be a whole number of at least 1; got"});
+  expect("hidden_size = 64", "hidden_size = \"64\"",
+         {"model.hidden_size must be a whole number of at least 1 and at most", "got \"64\""});
   expect("hidden_size = 64", "hidden_size = 0", {"model.hidden_size must be", "got 0"});
   expect("learning_rate = 1e-3", "learning_rate = -1",
          {"optimizer.learning_rate must be a number of at least 0", "got -1"});
@@ -114,9 +126,141 @@ TEST(Config, RefusesWithTheKeyTheExpectationAndTheValue) {
   expect("seed = 7", "seed = = 7", {"run.toml:2"});
   expect_error([] { parse_config("", "empty.toml"); }, {"at least one [[stages]]"});
   expect_error([] { parse_config(kWhole, "t", {"nonsense"}); }, {"--set expects key=value", "nonsense"});
-  expect_error([] { parse_config(kWhole, "t", {"stages.9.steps=1"}); }, {"stages.9.steps=1"});
+  expect_error([] { parse_config(kWhole, "t", {"stages.9.steps=1"}); },
+               {"--set stages.9.steps=1: stages has 2 entries, counted from 0; got 9"});
   expect_error([] { parse_config(kWhole, "t", {"model.hiden_size=1"}); }, {"unknown key model.hiden_size"});
-  expect_error([] { train::load_config("/no/such/file.toml"); }, {"/no/such/file.toml"});
+  expect_error([] { train::load_config("/no/such/file.toml"); }, {"/no/such/file.toml: there is no folder /no/such"});
+}
+
+TEST(Config, NumbersAreWrittenByTheShortestDecimal) {
+  const std::string text = train::to_toml(parse_config(with(kWhole, "1e-3", "0.003"), "test"));
+  for (const char* line : {"\nlearning_rate = 0.003\n", "\nbeta1 = 0.9\n", "\nepsilon = 1e-08\n", "\nclip_norm = 1.0\n",
+                           "\n[model.rope_scaling]\nfactor = 4.0\n", "\nseed = 7\n", "\npaths = [\"a\", \"b\"]\n"})
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  EXPECT_EQ(text.find("00000000"), std::string::npos) << text;
+}
+
+TEST(Config, AnyTextThatItTakesIsWrittenAndReadBack) {
+  for (const std::string name : {"a \"b\" 'c' \\ #%41", "caf\u00e9 \u3042", "[x] = {y}", "\\u0041", "-*?$(x)`"}) {
+    auto config = parse_config(kWhole, "test");
+    config.output_dir = name;
+    config.data.paths = {name, "tab\there", "line\nbreak"};
+    const auto again = parse_config(train::to_toml(config), "again");
+    EXPECT_EQ(again.output_dir, name);
+    EXPECT_EQ(again.data.paths, config.data.paths);
+  }
+  auto config = parse_config(kWhole, "test");
+  config.init = "caf\xe9";
+  expect_error([&] { train::to_toml(config); }, {"UTF-8 text only; got caf\\xe9"});
+}
+
+TEST(Config, EveryNumberHasBoundsThatErrorsName) {
+  const auto expect = [](const std::string& setting, const std::string& words) {
+    expect_error([&] { parse_config(kWhole, "t", {setting}); }, {"--set " + setting + ": ", words});
+  };
+  for (const char* key : {"seed",
+                          "model.vocab_size",
+                          "model.hidden_size",
+                          "model.intermediate_size",
+                          "model.num_hidden_layers",
+                          "model.num_attention_heads",
+                          "model.num_key_value_heads",
+                          "model.head_dim",
+                          "attention.num_levels",
+                          "attention.pooling_factor",
+                          "attention.top_k",
+                          "attention.num_tiles",
+                          "data.context_length",
+                          "schedule.warmup_steps",
+                          "training.batch_size",
+                          "training.accumulation_steps",
+                          "training.validation_interval",
+                          "training.validation_sequences",
+                          "training.log_interval",
+                          "training.num_threads",
+                          "training.max_skipped_steps",
+                          "checkpoint.interval",
+                          "checkpoint.keep",
+                          "stages.0.steps",
+                          "stages.0.top_k"}) {
+    for (const char* value : {"-1", "1.0", "nan", "\"1\"", "", "true", "1e3", "[1]", "99999999999999999999"})
+      expect(std::string(key) + "=" + value, std::string(key) + " must be a whole number of at least ");
+    if (std::string(key) != "seed") expect(std::string(key) + "=9223372036854775807", "and at most ");
+  }
+  for (const char* key :
+       {"model.rope_theta", "model.rms_norm_eps", "model.initializer_range", "data.validation_fraction",
+        "optimizer.learning_rate", "optimizer.beta1", "optimizer.beta2", "optimizer.epsilon", "optimizer.weight_decay",
+        "optimizer.clip_norm", "schedule.decay_fraction", "schedule.final_fraction", "model.rope_scaling.factor"}) {
+    for (const char* value : {"-1", "nan", "-nan", "inf", "1e300", "\"1\"", "", "true"})
+      expect(std::string(key) + "=" + value, std::string(key) + " must be a number of at least ");
+  }
+  expect("optimizer.learning_rate=1e-60",
+         "optimizer.learning_rate must be 0 or a number of at least 1e-30 and at most 1e+15; got 1e-60");
+  expect("seed=9223372036854775808", "and at most 9223372036854775807; got");
+  expect("model.num_hidden_layers=1000000000000", "at least 1 and at most 65536; got 1000000000000");
+  expect("output_dir=5", "output_dir must be text in quotes; got 5");
+  expect("stages.0.name=\"a\\u001b[2J\"", "text of one line without control characters; got \"a\\u001B[2J\"");
+  expect("data.paths=[\"a\\u0000b\"]", "without the character 0");
+}
+
+TEST(Config, HintsNameTheKeyThatWasMeant) {
+  const auto hint = [](const std::string& key, const std::string& words) {
+    expect_error([&] { parse_config(kWhole, "t", {key + "=1"}); }, {"--set " + key + "=1: unknown key ", words});
+  };
+  hint("optimizer.lr", "; the nearest known one is optimizer.learning_rate");
+  hint("lr", "; the nearest known one is optimizer.learning_rate");
+  hint("training.learning_rate", "; the nearest known one is optimizer.learning_rate");
+  hint("batch_size", "; the nearest known one is training.batch_size");
+  hint("model.seq_len", "; the nearest known one is data.context_length");
+  hint("training.max_steps", "; the nearest known one is stages.0.steps");
+  hint("stages.1.k", "; the nearest known one is stages.1.top_k");
+  hint("stages.1.stpes", "; the nearest known one is stages.1.steps");
+  hint("model.d_model", "; the nearest known one is model.hidden_size");
+  hint("model.num-hidden-layers", "; the nearest known one is model.num_hidden_layers");
+  hint("optimizer.wd", "; the nearest known one is optimizer.weight_decay");
+  hint("schedule.warmup", "; the nearest known one is schedule.warmup_steps");
+  hint("modle.hidden_size", "unknown key modle; the nearest known one is model");
+  hint("checkpoint.zebra", "unknown key checkpoint.zebra; expected one of interval, keep");
+}
+
+TEST(Config, ErrorsNameTheOverrideThatIsWrong) {
+  const auto expect = [](const std::string& setting, const std::vector<std::string>& parts) {
+    expect_error([&] { parse_config(kWhole, "run.toml", {"seed=3", setting}); }, parts);
+  };
+  expect("attention.top_k=3", {"run.toml with --set seed=3 --set attention.top_k=3: ", "top_k must be even"});
+  expect("model={hidden_size=0}", {"--set model={hidden_size=0}: model.hidden_size must be"});
+  expect("seed.x=1", {"--set seed.x=1: seed is a value, which has no x"});
+  expect("stages.steps=1", {"--set stages.steps=1: expected the number of an entry and its key, as stages.0.steps"});
+  expect("a..b=1", {"--set a..b=1: expected a key such as"});
+  expect("=1", {"--set expects key=value; got =1"});
+  expect("", {"--set expects key=value; got an empty text"});
+  expect_error([] { parse_config(with(kWhole, "seed = 7", "seed = -7"), "run.toml", {"model.hidden_size=8"}); },
+               {"run.toml: seed must be"});
+}
+
+TEST(Config, AFileThatIsNoneIsNamedWithWhatIsThere) {
+  const TemporaryFolder folder;
+  const auto path = [&](const std::string& name) { return (folder.path() / name).string(); };
+  expect_error([&] { train::load_config(path("run.toml")); }, {path("run.toml") + ": no such file"});
+  folder.write("small.toml", kWhole);
+  folder.write("large.toml", kWhole);
+  expect_error([&] { train::load_config(path("samll.toml")); },
+               {"no such file; did you mean " + path("small.toml") + "?"});
+  expect_error([&] { train::load_config(path("zebra.toml")); }, {"has large.toml, small.toml"});
+  expect_error([&] { train::load_config(folder.path()); }, {"got a folder with large.toml, small.toml"});
+  expect_error([&] { train::load_config(path("small.toml/x")); }, {path("small.toml/x")});
+  folder.write("data.bin", std::string(5 << 20, 'x'));
+  expect_error([&] { train::load_config(path("data.bin")); }, {"expected a TOML file of less than 4.19 MB"});
+  folder.write("w.safetensors", "x");
+  expect_error([&] { train::load_config(path("w.safetensors")); }, {"got weights"});
+  folder.write("empty.toml", "");
+  expect_error([&] { train::load_config(path("empty.toml")); }, {"expected at least one [[stages]]"});
+  folder.write("mark.toml", "\xEF\xBB\xBF" + std::string(kWhole));
+  EXPECT_EQ(train::load_config(path("mark.toml")).seed, 7) << "a byte-order mark is passed over";
+  std::string lines = kWhole;
+  for (size_t at = 0; (at = lines.find('\n', at)) != std::string::npos; at += 2) lines.replace(at, 1, "\r\n");
+  folder.write("windows.toml", lines);
+  EXPECT_EQ(train::load_config(path("windows.toml")).seed, 7);
 }
 
 TEST(Config, LettersBeyondAsciiAreTextInStringsAndErrorsElsewhere) {

@@ -3,7 +3,9 @@
 #include <torch/utils.h>
 
 #include <cmath>
+#include <iterator>
 #include <random>
+#include <set>
 
 #include "inference/generate.h"
 #include "model/decoder.h"
@@ -19,7 +21,7 @@ using model::Decoder;
 using model::ModelConfig;
 
 /// Odd sizes; a group of three query heads to a key head.
-ModelConfig small_config() {
+ModelConfig odd_config() {
   ModelConfig config;
   config.vocab_size = 307;
   config.hidden_size = 42;
@@ -28,7 +30,9 @@ ModelConfig small_config() {
   config.num_attention_heads = 6;
   config.num_key_value_heads = 2;
   config.head_dim = 10;
+  config.rope_theta = 500;
   config.rope_scaling = model::RopeScaling{4, 1, 4, 16};
+  config.rms_norm_eps = 1e-3;
   config.initializer_range = 0.2;
   return config;
 }
@@ -100,7 +104,7 @@ TEST(Session, GivesTheLogitsOfTheWholePrefix) {
   SCOPED_TRACE("seed " + std::to_string(seed));
   torch::manual_seed(seed);
   for (const bool tied : {false, true}) {
-    ModelConfig config = small_config();
+    ModelConfig config = odd_config();
     config.tie_word_embeddings = tied;
     Decoder decoder(config);
     const torch::NoGradGuard no_grad;
@@ -122,7 +126,7 @@ TEST(Session, GivesTheLogitsOfTheWholePrefix) {
 
 TEST(Session, LongPromptsAreFedForwardInPieces) {
   torch::manual_seed(11);
-  ModelConfig config = small_config();
+  ModelConfig config = odd_config();
   config.num_hidden_layers = 2;
   Decoder decoder(config);
   const torch::NoGradGuard no_grad;
@@ -133,7 +137,7 @@ TEST(Session, LongPromptsAreFedForwardInPieces) {
 
 TEST(Session, ComputesInBfloat16) {
   torch::manual_seed(12);
-  Decoder decoder(small_config());
+  Decoder decoder(odd_config());
   const auto tokens = random_tokens(20);
   Session wide = session_of(decoder, 20);
   Session narrow = session_of(decoder, 20, torch::kBFloat16);
@@ -147,7 +151,7 @@ TEST(Session, ComputesInBfloat16) {
 }
 
 TEST(Session, RefusesWhatItHasNoRoomFor) {
-  Decoder decoder(small_config());
+  Decoder decoder(odd_config());
   expect_error([&] { session_of(decoder, 0); }, {"room for at least one token; got 0"});
   Session session = session_of(decoder, 8);
   expect_error([&] { session.append(random_tokens(9)); }, {"expected 1 to 8 tokens", "got 9"});
@@ -155,12 +159,12 @@ TEST(Session, RefusesWhatItHasNoRoomFor) {
   expect_error([&] { session.append(random_tokens(2)); }, {"expected one token after the first ones; got 2"});
   auto weights = model::named_parameters(*decoder);
   weights.pop_back();
-  expect_error([&] { Session(small_config(), weights, {torch::kCPU, torch::kFloat, 8}); }, {"does not fit the model"});
+  expect_error([&] { Session(odd_config(), weights, {torch::kCPU, torch::kFloat, 8}); }, {"does not fit the model"});
 }
 
 TEST(Generate, IsReproducibleAndChecked) {
   torch::manual_seed(9);
-  Decoder decoder(small_config());
+  Decoder decoder(odd_config());
   Session session = session_of(decoder, 30);
   const auto generate = [&](const std::vector<int64_t>& prompt, const GenerateOptions& options,
                             const std::function<void(int64_t)>& on_token = {}) {
@@ -220,6 +224,48 @@ TEST(Sampler, DrawsFromTheNucleus) {
   EXPECT_NEAR(all[0], 4000 * 0.05, 60);
   EXPECT_NEAR(all[3], 4000 * 0.3, 120);
   EXPECT_GT(counts(1, 0.3)[1], all[1] + 1000);
+}
+
+TEST(Sampler, OfEquallyLikelyTokensThoseOfLowerNumbersAreInTheNucleus) {
+  const auto tokens_of = [](const torch::Tensor& logits, double top_p) {
+    inference::Sampler sample({1, top_p, 11});
+    std::set<int64_t> found;
+    for (int i = 0; i < 4000; ++i) found.insert(sample(logits));
+    return found;
+  };
+  // A quarter each: the second one reaches a half.
+  EXPECT_EQ(tokens_of(torch::zeros({4}), 0.25), (std::set<int64_t>{0}));
+  EXPECT_EQ(tokens_of(torch::zeros({4}), 0.5), (std::set<int64_t>{0, 1}));
+  EXPECT_EQ(tokens_of(torch::zeros({4}), 0.6), (std::set<int64_t>{0, 1, 2})) << "the token that crosses top_p is in";
+  EXPECT_EQ(tokens_of(torch::zeros({4}), 1), (std::set<int64_t>{0, 1, 2, 3}));
+  // More of them than are sorted at first.
+  const auto of_many = tokens_of(torch::zeros({2048}), 0.25);
+  EXPECT_EQ(*of_many.rbegin(), 511);
+  EXPECT_GT(of_many.size(), 500U);
+  auto one_and_many = torch::zeros({2048});
+  one_and_many[2047] = std::log(2048.0);
+  const auto found = tokens_of(one_and_many, 2048.0 / 4095 + 9.5 / 4095);
+  EXPECT_EQ(found.size(), 11U);
+  EXPECT_EQ(*found.rbegin(), 2047);
+  EXPECT_EQ(*std::next(found.rbegin()), 9);
+}
+
+TEST(Sampler, RefusesWhatIsOutOfRangeWithTheBounds) {
+  const auto refused = [](double temperature, double top_p, const std::string& words) {
+    expect_error([&] { inference::Sampler({temperature, top_p, 0}); }, {words});
+  };
+  for (const double temperature : {1e-60, 9e-7, -1.0, 1.1e6, double(INFINITY), double(NAN)})
+    refused(temperature, 1, "temperature must be 0 (always the likeliest token) or from 1e-06 to 1e+06; got ");
+  for (const double top_p : {0.0, -0.5, 1.0000001, double(INFINITY), double(NAN)})
+    refused(1, top_p, "top_p must be above 0, at most 1; got ");
+  // At the bounds it draws: the likeliest token, or any.
+  const auto logits = torch::tensor({1.0F, 3.0F, 2.0F});
+  std::set<int64_t> found;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    EXPECT_EQ(inference::Sampler({inference::kLeastTemperature, 1, seed})(logits), 1);
+    found.insert(inference::Sampler({inference::kMostTemperature, 1, seed})(logits));
+  }
+  EXPECT_EQ(found.size(), 3U);
 }
 
 TEST(Sampler, SortsAllOfALargeVocabularyWhereItMust) {
