@@ -3,15 +3,24 @@
 from mutation import mutation
 
 CORPUS = "src/train/corpus.cpp"
+DATA_FILES = "src/train/data_files.cpp"
+TOKEN_TYPE = "src/train/token_type.cpp"
 TOKENS = "src/train/token_source.cpp"
+TYPES = "src/train/token_type.cpp"
+TOKEN_CHECK = "src/train/token_check.cpp"
+FORMATS = "src/train/data_format.cpp"
+FILES = "src/train/data_files.cpp"
 MEGATRON = "src/train/megatron_index.cpp"
 CONFIG = "src/train/config.cpp"
+OVERRIDES = "src/train/config_source.cpp"
+WORDS = "src/text/nearest_word.cpp"
 DIFFERENCE = "src/train/config_difference.cpp"
 MEMORY = "src/train/memory_estimate.cpp"
 DEVICE = "src/train/device.cpp"
 
 ROWS = ("test_train:Corpus.*:HeldOut.*",)
 INDEX = ("test_train:Megatron.*",)
+KINDS = ("test_train:DataFormat.*:DataFiles.*:Corpus.*",)
 KEYS = ("test_train:Config.*",)
 BYTES = ("test_train:Memory.*",)
 
@@ -54,17 +63,17 @@ DATA_FAULTS = [
         ("    begin += count;\n", "    begin += count + (left > count ? 1 : 0);\n"),
     ),
     mutation(
-        "a-file-twice", "a file that is named twice is read twice", CORPUS, ROWS,
-        ("return !seen.insert(fs::canonical(path)).second;", "return (void)seen.insert(path), false;"),
+        "a-file-twice", "a file that is named twice is read twice", DATA_FILES, ROWS,
+        ("return !first;", "return false;"),
     ),
     # ---- token files ----
     mutation(
-        "uint32-as-uint16", "wide tokens are read as two narrow ones", TOKENS, ROWS,
-        ("case TokenType::kUint32: copy_tokens<uint32_t>", "case TokenType::kUint32: copy_tokens<uint16_t>"),
+        "uint32-as-uint16", "wide tokens are read as two narrow ones", TOKEN_TYPE, ROWS,
+        ("return copy_tokens<uint32_t>", "return copy_tokens<uint16_t>"),
     ),
     mutation(
-        "int16-as-uint16", "negative tokens pass for large ones", TOKENS, INDEX,
-        ("case TokenType::kInt16: copy_tokens<int16_t>", "case TokenType::kInt16: copy_tokens<uint16_t>"),
+        "int16-as-uint16", "negative tokens pass for large ones", TOKEN_TYPE, INDEX,
+        ("return copy_tokens<int16_t>", "return copy_tokens<uint16_t>"),
     ),
     mutation(
         "llm-c-header-in-bytes", "llm.c's header is taken for 256 bytes", TOKENS, ROWS,
@@ -79,12 +88,48 @@ DATA_FAULTS = [
         ("token < 0 || token >= vocab_size", "token < 0 || token > vocab_size"),
     ),
     mutation(
-        "fingerprint-of-samples", "of a large file only samples are in the fingerprint", TOKENS, ROWS,
-        ("if (all_bytes || size_ <= kPiece * kPieces) {", "if (size_ <= kPiece * kPieces) {"),
+        "fingerprint-of-samples", "of a large file only samples are in the fingerprint", CORPUS, ROWS,
+        ("fingerprint_ = checksum(/*all_bytes=*/true);", "fingerprint_ = checksum(/*all_bytes=*/false);"),
     ),
     mutation(
-        "changes-unnoticed", "a file that shrinks is read beyond its end", TOKENS, ROWS,
-        ("  if (!mapped_.empty()) mapped_.front().expect_unchanged();\n  const uint8_t* first", "  const uint8_t* first"),
+        "changes-unnoticed", "a file that another process writes to is read on", TOKENS, ROWS,
+        ("  file.expect(state_);\n  file.read(", "  file.read("),
+    ),
+    mutation(
+        "width-not-by-the-vocabulary", "a token file without a header is always one of uint16", TOKENS, KINDS,
+        ("vocab_size_ > kMostUint16 ? DataFormat::kUint32 : DataFormat::kUint16", "DataFormat::kUint16"),
+    ),
+    mutation(
+        "wider-numbers-pass", "uint32 and int64 are read as narrower numbers", TOKEN_CHECK, KINDS,
+        ("if (!wide) return;", "if (!wide || sample.size > 0) return;"),
+    ),
+    mutation(
+        "big-endian-unexplained", "numbers of the other byte order are not told", TOKEN_CHECK, KINDS,
+        ("std::reverse(piece.bytes.begin()", "std::rotate(piece.bytes.begin(), piece.bytes.begin()"),
+    ),
+    mutation(
+        "utf-16-is-text", "text of two bytes a letter is read as bytes", FORMATS, KINDS,
+        ("zeros[place] * 4 * 10 >= bytes * 8", "zeros[place] * 4 * 10 >= bytes * 80"),
+    ),
+    mutation(
+        "shards-of-samples-are-tokens", "a long table of samples is read as tokens", FORMATS, KINDS,
+        ("first > table + kLongestDescription", "first + 1 > table"),
+    ),
+    mutation(
+        "text-for-every-vocabulary", "text is read by models of other tokens", CORPUS, KINDS,
+        ("if (vocab_size > kMostByteTokens) {", "if (vocab_size < 0) {"),
+    ),
+    mutation(
+        "times-never-differ", "changed data above 1 GiB passes at a resume", CORPUS, KINDS,
+        ("record.times == times() && bytes > always", "record.times && bytes > always"),
+    ),
+    mutation(
+        "only-the-time-that-programs-set", "data changed under its old time passes at a resume", CORPUS, KINDS,
+        ("    checksum.add(static_cast<uint64_t>(source.state().changed));\n", ""),
+    ),
+    mutation(
+        "a-runs-files-are-data", "a run that lies within its data reads its own files", FILES, KINDS,
+        ("return std::find(run_folders_.begin(), run_folders_.end(), folder) != run_folders_.end();", "return folder.empty();"),
     ),
     # ---- Megatron ----
     mutation(
@@ -105,12 +150,12 @@ DATA_FAULTS = [
     ),
     # ---- configuration ----
     mutation(
-        "first-override-wins", "--set does not replace what was set", CONFIG, KEYS,
-        ("table->insert_or_assign(keys.back(), *value.get(\"value\"));", "table->insert(keys.back(), *value.get(\"value\"));"),
+        "first-override-wins", "--set does not replace what was set", OVERRIDES, KEYS,
+        ("table->insert_or_assign(keys_.back(), *value.get(\"value\"));", "table->insert(keys_.back(), *value.get(\"value\"));"),
     ),
     mutation(
-        "farthest-key", "an unknown key is told the farthest known one", CONFIG, KEYS,
-        ("edit_distance(a, name) < edit_distance(b, name)", "edit_distance(a, name) > edit_distance(b, name)"),
+        "farthest-key", "an unknown key is told the first or the farthest known one", WORDS, KEYS,
+        ("if (distance >= least) continue;", "if (distance < least && nearest) continue;"),
     ),
     mutation(
         "a-key-is-not-written", "the final fraction is lost where a configuration is kept", CONFIG, KEYS,
@@ -123,7 +168,7 @@ DATA_FAULTS = [
     ),
     mutation(
         "stages-share-a-budget", "a stage's own top_k is ignored", CONFIG, KEYS,
-        ("if (stage.top_k) options.top_k = *stage.top_k;", "(void)stage;"),
+        ("if (stage.top_k) options.top_k = stage.top_k;", "(void)stage;"),
     ),
     mutation(
         "head-dim-by-key-heads", "the default head size divides by key heads", CONFIG, KEYS,

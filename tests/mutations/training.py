@@ -133,7 +133,7 @@ TRAINING_FAULTS = [
     ),
     mutation(
         "changed-data-passes", "a resume takes other data", TRAINER, RESUMES,
-        ("if (checkpoint.data_fingerprint != corpus_.fingerprint()) {", "if (false) {"),
+        ("if (!corpus_.matches(checkpoint.data)) {", "if (false) {"),
     ),
     # ---- checkpoints ----
     mutation(
@@ -155,11 +155,12 @@ TRAINING_FAULTS = [
     ),
     mutation(
         "rotation-removes-the-newest", "of too many checkpoints the new ones go", RUN_FOLDER, RESUMES,
-        ("fs::remove(paths[i], ignored);", "fs::remove(paths[paths.size() - 1 - i], ignored);"),
+        ("if (path == paths.rbegin() || (taken && kept < config_.checkpoint.keep)) {",
+         "if (path + 1 == paths.rend() || (taken && path - paths.rbegin() >= config_.checkpoint.keep)) {"),
     ),
     mutation(
         "rotation-keeps-one-less", "one checkpoint fewer is kept than asked for", RUN_FOLDER, RESUMES,
-        ("i + keep < paths.size()", "i + keep <= paths.size()"),
+        ("kept < config_.checkpoint.keep)", "kept + 1 < config_.checkpoint.keep)"),
     ),
     mutation(
         "record-not-cut-back", "steps that come again stand twice in the record", RUN_FOLDER, RESUMES,
@@ -170,8 +171,9 @@ TRAINING_FAULTS = [
         ("if (checkpoint && checkpoint->position.step < config_.total_steps())", "if (false)"),
     ),
     mutation(
-        "stored-model-of-the-oldest", "without a result, the oldest checkpoint stands for the run", STORED_MODEL, RESUMES,
-        ("from_checkpoint(checkpoints.back())", "from_checkpoint(checkpoints.front())"),
+        "stored-model-of-the-oldest", "the oldest checkpoint stands for a run, before its result", STORED_MODEL, ("test_train:Checkpoint.*:StoredModel.*",),
+        ("for (auto file = files.rbegin(); file != files.rend(); ++file) {",
+         "for (auto file = files.begin(); file != files.end(); ++file) {"),
     ),
     mutation(
         "initial-weights-not-taken", "a run from other weights starts from fresh ones", INITIAL_WEIGHTS, ("test_train:InitialWeights.*",),
