@@ -65,11 +65,14 @@ def sources(wheel: pathlib.Path):
 def write_atomically(path: pathlib.Path, write) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + f".{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_corpus(wheels: list[pathlib.Path], file) -> int:
@@ -110,6 +113,15 @@ def main() -> None:
     parser.add_argument("--pack", type=pathlib.Path, help="write a copy packed by xz too")
     parser.add_argument("--unpack", type=pathlib.Path, help="take the text from such a copy")
     arguments = parser.parse_args()
+    try:
+        make(arguments)
+    except OSError as error:
+        sys.exit(f"bench/corpus.py: {error}")
+    except (lzma.LZMAError, EOFError) as error:
+        sys.exit(f"bench/corpus.py: expected a file that xz packed; got {arguments.unpack} ({error})")
+
+
+def make(arguments: argparse.Namespace) -> None:
     if arguments.unpack:
         with lzma.open(arguments.unpack) as packed:
             write_atomically(arguments.out, lambda file: copy(packed, file))

@@ -12,6 +12,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -57,17 +58,26 @@ def theirs(model, prompt: torch.Tensor, new: int) -> tuple[float, float, list[in
     return prompt.shape[1] / (first - began), (new - 1) / (last - first), out[0, prompt.shape[1] :].tolist()
 
 
+def called(*arguments: str | Path) -> None:
+    try:
+        done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True)
+    except OSError as error:
+        sys.exit(f"cannot run {PROGRAM}: {error.strerror}; ./run setup builds it")
+    if done.returncode != 0:
+        sys.exit(f"lighthouse {arguments[0]} failed: {done.stderr.strip()}")
+
+
 def ours(run: Path, tokens: Path, new: int, threads: int) -> tuple[float, float, list[int]]:
     figures = run / "figures.json"
-    subprocess.run([PROGRAM, "generate", run, "--tokens", tokens, "--max-new-tokens", str(new), "--temperature", "0", "--no-stop",
-                    "--device", "cpu", "--threads", str(threads), "--json", figures], check=True, capture_output=True)  # fmt: skip
+    called("generate", run, "--tokens", tokens, "--max-new-tokens", str(new), "--temperature", "0", "--no-stop",
+           "--device", "cpu", "--threads", str(threads), "--json", figures)  # fmt: skip
     found = json.loads(figures.read_text())
     return found["prompt_tokens_per_second"], found["new_tokens_per_second"], found["tokens"]
 
 
 def measure(folder: Path, name: str, arguments: argparse.Namespace, work: Path) -> None:
     run = work / f"{name}-run"
-    subprocess.run([PROGRAM, "import", folder, "--out", run], check=True, capture_output=True)
+    called("import", folder, "--out", run)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     prompt = torch.randint(0, model.config.vocab_size, (1, arguments.prompt), generator=torch.Generator().manual_seed(1))
     tokens = work / "prompt.txt"

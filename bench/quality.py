@@ -209,8 +209,18 @@ def add_result(path: pathlib.Path, item: dict) -> None:
 
 def read_results(path: pathlib.Path) -> dict:
     if path.exists():
-        return json.loads(path.read_text())
+        return loaded(path)
     return {"commit": os.environ.get("LIGHTHOUSE_COMMIT", "unknown"), "runs": {}}
+
+
+def expect_writable(path: pathlib.Path) -> None:
+    """Before hours of training, whose results could not be kept."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        open(path.with_name(path.name + ".lock"), "a").close()
+        read_results(path)
+    except OSError as error:
+        sys.exit(f"cannot write --results {path}: {error.strerror}")
 
 
 def take(folder: pathlib.Path) -> bool:
@@ -239,6 +249,7 @@ def evaluation(command: list[str], folder: pathlib.Path) -> dict:
 
 
 def run_plan(arguments: argparse.Namespace) -> None:
+    expect_writable(arguments.results)
     began = time.monotonic()
     plan = [item for name in arguments.plan for item in PLANS[name]()]
     for item in plan:
@@ -391,14 +402,25 @@ def report_again(results: dict, earlier: dict) -> None:
 
 def results_of(path: pathlib.Path) -> dict:
     """Results that are to be shown: anything else is an error in words."""
+    results = loaded(path)
     try:
-        results = json.loads(path.read_text())
         if all(item["name"] and item["validations"] and item["tokens_per_second"] is not None for item in results["runs"].values()):
             return results
+    except (TypeError, KeyError, AttributeError):
+        pass
+    sys.exit(f"expected results that bench/quality.py run wrote; got {path}")
+
+
+def loaded(path: pathlib.Path) -> dict:
+    """A file of results, whatever is in its runs."""
+    try:
+        results = json.loads(path.read_text())
     except OSError as error:
         sys.exit(f"cannot read {path}: {error.strerror}")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        pass
+    except ValueError:
+        results = None
+    if isinstance(results, dict) and isinstance(results.get("runs"), dict):
+        return results
     sys.exit(f"expected results that bench/quality.py run wrote; got {path}")
 
 

@@ -4,6 +4,7 @@ python bench/tables.py bench/results/bench-h100.json
 python bench/tables.py bench/results/train-267m-98k.json
 """
 
+import argparse
 import json
 import sys
 
@@ -61,9 +62,32 @@ def training(recorded: dict) -> None:
         print(f"| {name} | " + " | ".join(cells) + " |")
 
 
+def recorded_in(path: str) -> dict:
+    """What bench recorded: anything else is an error in words."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            recorded = json.load(file)
+    except OSError as error:
+        sys.exit(f"cannot read {path}: {error.strerror}")
+    except ValueError as error:
+        sys.exit(f"{path}: expected JSON; {error}")
+    if not isinstance(recorded, dict) or not ("results" in recorded or "stages" in recorded):
+        sys.exit(f"expected what `lighthouse bench --json` recorded; got {path}")
+    return recorded
+
+
 def main() -> None:
-    with open(sys.argv[1], encoding="utf-8") as file:
-        recorded = json.load(file)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recorded", help="what `lighthouse bench --json` wrote")
+    path = parser.parse_args().recorded
+    recorded = recorded_in(path)
+    try:
+        print_tables(recorded)
+    except (KeyError, TypeError) as error:
+        sys.exit(f"{path}: expected what `lighthouse bench --json` of a GPU recorded; it lacks {error}")
+
+
+def print_tables(recorded: dict) -> None:
     if "results" not in recorded:
         training(recorded)
         return

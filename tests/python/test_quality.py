@@ -162,3 +162,30 @@ def test_curves(tmp_path):
         assert svg.startswith("<svg ") and svg.endswith("</svg>\n") and "a&lt;b" in svg and svg.count("<polyline") == 1
     with pytest.raises(SystemExit, match="expected runs among a<b; got none"):
         quality_curves.chart(results, "tokens", ["none"])
+
+
+@pytest.mark.parametrize("script, arguments, words", [
+    ("tables", ["FILE"], "cannot read FILE: No such file or directory"),
+    ("tables", ["TEXT"], "TEXT: expected JSON"),
+    ("tables", ["JSON"], "expected what `lighthouse bench --json` recorded; got JSON"),
+    ("tables", ["RESULTS"], "it lacks 'ms'"),
+    ("corpus", ["--unpack", "FILE", "--out", "OUT"], "No such file or directory: 'FILE'"),
+    ("corpus", ["--unpack", "TEXT", "--out", "OUT"], "expected a file that xz packed; got TEXT"),
+    ("quality", ["report", "TEXT"], "expected results that bench/quality.py run wrote; got TEXT"),
+    ("quality", ["run", "jump", "--data", "x", "--out", "OUT", "--results", "TEXT"], "expected results that bench/quality.py run wrote; got TEXT"),
+    ("quality", ["run", "jump", "--data", "x", "--out", "OUT", "--results", "TEXT/x.json"], "cannot write --results TEXT/x.json"),
+    ("quality_curves", ["TEXT", "--svg", "OUT"], "expected results that bench/quality.py run wrote; got TEXT"),
+])  # fmt: skip
+def test_files_that_are_not_what_was_expected(tmp_path, monkeypatch, capsys, script, arguments, words):
+    """An error in words, and nothing is left behind."""
+    import importlib
+
+    (tmp_path / "TEXT").write_text("text of an article")
+    (tmp_path / "JSON").write_text("[1]")
+    (tmp_path / "RESULTS").write_text('{"results": [{"N": 1}]}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(script).main()
+    assert words in str(ended.value) and len(str(ended.value).splitlines()) == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {"TEXT", "JSON", "RESULTS", "TEXT.lock"}
