@@ -11,13 +11,15 @@ OVERLAP = "src/analysis/selection_overlap.cpp"
 PEAK = "src/analysis/memory_peak.cpp"
 AXIS = "src/report/axis.cpp"
 CHART = "src/report/line_chart.cpp"
+FIGURE = "src/report/standalone_chart.cpp"
+LETTERS = "src/text/utf8.cpp"
 PAGE = "src/report/html_page.cpp"
 STRIP = "src/report/heat_strip.cpp"
 SHADED = "src/report/shaded_text.cpp"
 
 EVALUATION = ("test_analysis:Confidence.*:PositionLoss.*:Retrieval.*:CopyTask.*",)
 SELECTION = ("test_selection_map",)
-PICTURES = ("test_train:Report.*:Axis.*:Chart.*:Page.*",)
+PICTURES = ("test_train:Report.*:Axis.*:Chart.*",)
 
 ANALYSIS_FAULTS = [
     # ---- figures ----
@@ -93,6 +95,10 @@ ANALYSIS_FAULTS = [
     ),
     mutation(
         "lines-over-gaps", "a line goes on where there is no value", CHART, PICTURES,
+        ("const bool joined = i > 0 && shown(i - 1);", "const bool joined = i > 0;"),
+    ),
+    mutation(
+        "figures-lines-over-gaps", "a figure's line goes on where there is no value", FIGURE, PICTURES,
         ("      pen_down = false;\n      continue;", "      continue;"),
     ),
     mutation(
@@ -101,7 +107,7 @@ ANALYSIS_FAULTS = [
     ),
     mutation(
         "zero-on-a-log-axis", "zero has a place on a logarithmic axis", AXIS, PICTURES,
-        ("(scale == Scale::kLinear || value > 0)", "(scale == Scale::kLinear || value >= 0)"),
+        ("value >= kSmallestOnLog)", "value >= 0)"),
     ),
     mutation(
         "half-escaped", "what follows an ampersand may be a character's name", PAGE, PICTURES,
@@ -120,7 +126,7 @@ ANALYSIS_FAULTS = [
         ("const size_t end = (bin + 1) * values.size() / bins;", "const size_t end = std::min(values.size(), (bin + 1) * values.size() / bins + 1);"),
     ),
     mutation(
-        "control-bytes-shown", "bytes that a terminal takes as commands are shown as they are", SHADED, SELECTION,
-        ("&& !is_control(character)", ""),
+        "control-bytes-shown", "bytes that a terminal takes as commands are shown as they are", LETTERS, SELECTION,
+        ("return byte_at(letter, 0) >= 0x20 && byte_at(letter, 0) != 0x7F;", "return true;"),
     ),
 ]

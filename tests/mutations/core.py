@@ -161,7 +161,8 @@ CORE_FAULTS = [
     ),
     mutation(
         "scale-of-the-caller", "the caller's scale is ignored", ATTENTION, CORE,
-        ("return dense_attention(q, k, v, scale);", "return dense_attention(q, k, v);"),
+        ("return dense_attention(q, k, v, scale, options.inner_kernel);",
+         "return dense_attention(q, k, v, std::nullopt, options.inner_kernel);"),
     ),
     mutation(
         "scores-of-the-caller", "attention() selects by norms whatever scores it gets", ATTENTION, CORE,

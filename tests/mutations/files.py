@@ -38,11 +38,11 @@ FILE_FAULTS = [
     ),
     mutation(
         "folders-leave-their-half", "a folder that was given up stays", ATOMIC_FOLDER, FILES,
-        ("if (lock_) fs::remove_all(temporary_, ignored);", ""),
+        ("if (lock_ && !temporary_.empty()) clear();", ""),
     ),
     mutation(
         "replaced-folders-stay", "what a folder replaced stays beside it", ATOMIC_FOLDER, FILES,
-        ("fs::remove_all(temporary_, error);  // what stood there before", ""),
+        ("clear();  // what stood there before", "lock_.reset();"),
     ),
     mutation(
         "checksums-without-zeros", "a checksum's leading zeros are lost", CHECKSUM, FILES,
@@ -51,8 +51,8 @@ FILE_FAULTS = [
     # ---- safetensors ----
     mutation(
         "checksum-of-the-header", "the checksum does not cover the tensors", SAFETENSORS, ("test_train:Safetensors.*:Corruption.*",),
-        ("checksum.add(plain.back().second.data_ptr(), plain.back().second.nbytes());", ""),
-        ("checksum.add(tensor.data_ptr(), tensor.nbytes());", ""),
+        ("  for (const auto& [name, tensor] : plain) checksum.add(tensor.data_ptr(), tensor.nbytes());\n", ""),
+        ("      checksum.add(tensor.data_ptr(), tensor.nbytes());\n      result.tensors", "      result.tensors"),
     ),
     mutation(
         "offsets-in-values", "a tensor's place counts values, not bytes", SAFETENSORS, TENSORS,
@@ -69,7 +69,7 @@ FILE_FAULTS = [
     ),
     mutation(
         "header-unaligned", "tensors begin at any byte", SAFETENSORS, TENSORS,
-        ("text.resize((text.size() + 7) / 8 * 8, ' ');", ""),
+        ("header.resize((header.size() + 7) / 8 * 8, ' ');", ""),
     ),
     mutation(
         "holes-pass", "bytes that belong to no tensor are no error", SAFETENSORS, TENSORS,

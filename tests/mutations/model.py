@@ -112,7 +112,7 @@ MODEL_FAULTS = [
     ),
     mutation(
         "top-p-takes-one-more", "the nucleus takes a token more where it holds top_p exactly", SAMPLER, DRAWS,
-        ("< options_.top_p;", "<= options_.top_p;"),
+        ("- sorted < limit;", "- sorted <= limit;"),
     ),
     mutation(
         "temperature-multiplies", "a low temperature makes texts wilder", SAMPLER, DRAWS,
@@ -137,7 +137,7 @@ MODEL_FAULTS = [
     ),
     mutation(
         "key-heads-by-default", "without the key, a model has one key head", LLAMA, CONFIGS,
-        ("mistral ? kMistralsHeads : m.num_attention_heads", "mistral ? kMistralsHeads : 1"),
+        (".value_or(m.num_attention_heads);", ".value_or(1);"),
     ),
     mutation(
         "rotary-base-not-written", "config.json leaves the rotary base to transformers", LLAMA, CONFIGS,

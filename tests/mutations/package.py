@@ -8,6 +8,7 @@ GEOMETRY = PACKAGE + "_geometry.py"
 AUTOCAST = PACKAGE + "_autocast.py"
 TOKEN_FILE = PACKAGE + "_token_file.py"
 DOCUMENTS = PACKAGE + "_documents.py"
+TEXT_FILES = PACKAGE + "_text_files.py"
 TOKENIZE = PACKAGE + "tokenize.py"
 TRANSFORMERS = PACKAGE + "integrations/transformers.py"
 MASKS = PACKAGE + "integrations/_transformers_masks.py"
@@ -32,16 +33,15 @@ PACKAGE_FAULTS = [
     ),
     mutation(
         "warns-every-time", "dense attention on short sequences is announced at every call", LAYER, FUNCTIONS,
-        ("    _warned_dense = True\n", ""),
+        ("    lengths.add(num_tokens)\n", ""),
     ),
     mutation(
         "tiles-when-compiled", "a compiled call counts other tiles", GEOMETRY, COMPILED,
-        ("max(1, top_k // 128)", "max(1, top_k // 64)"),
+        ("max(1, k // 128), 1, -1)", "max(1, k // 64), 1, -1)"),
     ),
     mutation(
         "tail-when-compiled", "a compiled call forgets the tail", GEOMETRY, COMPILED,
-        ("return coarsest_windows + (num_levels - 1) * pooling_factor * top_k + tail",
-         "return coarsest_windows + (num_levels - 1) * pooling_factor * top_k"),
+        ("pooling_factor * k + tail", "pooling_factor * k"),
     ),
     mutation(
         "autocast-narrows-float64", "float64 is cast under autocast, too", AUTOCAST, COMPILED,
@@ -53,27 +53,28 @@ PACKAGE_FAULTS = [
     ),
     mutation(
         "count-with-the-header", "llm.c's header counts itself", TOKEN_FILE, WIDTHS,
-        ("self.num_tokens)\n", "self.num_tokens + _HEADER_NUMBERS)\n"),
+        ("self.num_tokens]\n", "self.num_tokens + _HEADER_NUMBERS]\n"),
     ),
     mutation(
         "every-piece-ends", "a long document gets an end token at every cut", DOCUMENTS, TOKENS,
-        ("ends=end == len(text))", "ends=True)"),
+        ("end == len(text), place)", "True, place)"),
     ),
     mutation(
-        "excluded-folders-are-walked", "--exclude passes over files only", DOCUMENTS, TOKENS,
-        ("folders[:] = [name for name in folders if not _matches(name, exclude)]", "folders[:] = folders"),
+        "excluded-folders-are-walked", "--exclude passes over files only", TEXT_FILES, TOKENS,
+        ("if is_wanted(Path(folder, name)) and not _is_link(", "if not _is_link("),
     ),
     mutation(
         "end-token-unwritten", "documents run into each other", TOKENIZE, TOKENS,
-        ("[*encoding.ids, end] if document.ends else encoding.ids", "encoding.ids"),
+        ("[*tokens, end] if document.ends else tokens", "tokens"),
     ),
     mutation(
         "dense-layers-of-the-registration", "a model's own dense layers are ignored", TRANSFORMERS, MODELS,
-        ("self.dense_layers if full_attention_layers is None else frozenset(full_attention_layers)", "self.dense_layers"),
+        ("            dense = checked_layers(\"full_attention_layers\", full_attention_layers)",
+         "            checked_layers(\"full_attention_layers\", full_attention_layers)"),
     ),
     mutation(
         "layers-share-options", "options of single layers are ignored", TRANSFORMERS, MODELS,
-        ("options.changed(None, per_layer.get(layer.layer_idx, {}))", "options"),
+        ("per_layer.get(layer.layer_idx, options)", "options"),
     ),
     mutation(
         "mean-over-a-group", "the scores of a group of heads are their mean, not their largest", SCORES, MODELS,
@@ -89,6 +90,6 @@ PACKAGE_FAULTS = [
     ),
     mutation(
         "packed-documents-pass", "positions that start again are taken for one document", CHECKS, REFUSALS,
-        ("    if not bool((position_ids.diff(dim=-1) == 1).all()):", "    if False:"),
+        ("    if not bool(rise_by_one()):", "    if False:"),
     ),
 ]

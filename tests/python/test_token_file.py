@@ -11,8 +11,8 @@ def test_16_bits_hold_65536_tokens_and_no_more(tmp_path, format):
     for vocab_size, width in ((65536, 2), (65537, 4)):
         path = tmp_path / f"{vocab_size}.bin"
         with TokenFile(path, format, vocab_size) as file:
-            file.append(np.array([vocab_size - 1, 0]))
-            file.append(np.array([7]))
+            file.append([vocab_size - 1, 0])
+            file.append([7])
             file.finish()
         header = 1024 if format == "llm.c" else 0
         data = path.read_bytes()
