@@ -4,6 +4,7 @@ import codecs
 import json
 import re
 import sys
+from collections import deque
 from pathlib import Path
 from typing import Iterator, NamedTuple, Optional
 
@@ -53,7 +54,7 @@ class Remarks:
 
     def skip(self, place: str, why: str) -> None:
         if not self.may_skip:
-            raise ValueError(f"{place}: {why}. --skip-undecodable leaves out such documents, --exclude the file")
+            raise ValueError(f"{place}: {why}. --skip-undecodable leaves out such documents; --exclude, files in folders")
         self.num_skipped += 1
         if len(self.skipped) < _SHOWN:
             self.skipped.append(f"{place}: {why}")
@@ -99,15 +100,20 @@ def _parts(path: Path, separator: Optional[str], remarks: Remarks) -> Iterator[t
         return
     begin = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0  # says how the file is written, and is no text
     mark = separator.encode() if separator else b""
-    parts = data[begin:].split(mark) if mark else [data[begin:]]
+    parts = deque(data[begin:].split(mark) if mark else [data[begin:]])
     remarks.separator_seen |= len(parts) > 1
-    del data
-    for part in parts:
+    del data  # and each part when it is decoded: a file may be of gigabytes
+    while parts:
+        part = parts.popleft()
+        size = len(part)
         try:
-            yield part.decode("utf-8"), len(part), str(path)
+            text = part.decode("utf-8")
         except UnicodeDecodeError as error:
             remarks.skip(str(path), f"expected UTF-8 text; byte {begin + error.start} is not ({error.reason})")
-        begin += len(part) + len(mark)
+            text = ""
+        del part
+        begin += size + len(mark)
+        yield text, size, str(path)
 
 
 def _other_format(data: bytes) -> Optional[str]:

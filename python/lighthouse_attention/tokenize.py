@@ -25,6 +25,7 @@ _USUAL_END_TOKENS = ("<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "<|eos
 _BATCH_CHARACTERS = 4 << 20  # encoded in one call, over all threads
 _BATCH_DOCUMENTS = 4096
 _MOST_THREADS = 1024
+_RARE_LETTER = "\U00013000"  # a hieroglyph
 
 
 class TokenizeError(Exception):
@@ -115,12 +116,25 @@ def encoded(tokenizer: Any, batch: list[Document]) -> list[list[int]]:
         raise TokenizeError(f"the tokenizer failed: {error}") from error
 
 
+def unknown_token(tokenizer: Any) -> Optional[str]:
+    """The one that stands for what the vocabulary lacks, if there is one."""
+    model = tokenizer.model
+    if type(model).__name__ != "Unigram":
+        return getattr(model, "unk_token", None)
+    stored = json.loads(tokenizer.to_str())["model"]  # the object does not tell
+    return None if stored.get("unk_id") is None else stored["vocab"][stored["unk_id"]][0]
+
+
 class Losses:
     """Counts what the vocabulary has no tokens for."""
 
     def __init__(self, tokenizer: Any) -> None:
-        self.token = getattr(tokenizer.model, "unk_token", None)
+        self.token = unknown_token(tokenizer)
         self.unknown = tokenizer.token_to_id(self.token) if self.token is not None else None
+        self.drops = False
+        if self.unknown is None:
+            with contextlib.suppress(Exception):  # the library's; a model that lacks its own unknown token refuses such letters
+                self.drops = not tokenizer.encode(_RARE_LETTER, add_special_tokens=False).ids
         self.num_unknown = self.num_empty = 0
         self.first_empty = ""
 
@@ -133,6 +147,8 @@ class Losses:
 
     def notes(self, num_tokens: int) -> list[str]:
         notes = []
+        if self.drops:
+            notes.append(f"this tokenizer drops letters that its vocabulary lacks, without a token for them; {_RARE_LETTER} is such a letter")
         if self.num_unknown:
             notes.append(f"{self.num_unknown:,} of {num_tokens:,} tokens are {self.token!r}: the vocabulary has none for that text")
         if self.num_empty:

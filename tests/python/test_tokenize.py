@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models
 
 from conftest import SEED
 from lighthouse_attention._token_file import TokenFile
@@ -34,7 +35,7 @@ def test_documents_come_back(tokenizer, tmp_path, capsys):
     assert documents_of(tokens, tokenizer) == written
     printed, progress = capsys.readouterr()
     assert f"{len(tokens):,} tokens of 40 documents" in printed and "vocab_size = 280" in printed and 'format = "uint16"' in printed
-    assert "left" in progress and list(out.parent.iterdir()) == [out]
+    assert "left" in progress and "drops" not in progress and list(out.parent.iterdir()) == [out]
 
 
 def test_special_tokens_in_a_text_are_text(tokenizer, tmp_path):
@@ -184,6 +185,18 @@ def test_what_the_vocabulary_lacks_is_counted(tmp_path, capsys):
     assert np.fromfile(tmp_path / "t.bin", "<u2").tolist() == [0, 2, 1, 2, 3, 3]
     told = capsys.readouterr().err
     assert "2 of 6 tokens are '[UNK]'" in told and "1 texts became no token at all, the first in" in told and "b.txt" in told
+
+
+@pytest.mark.parametrize("model, words", [
+    (models.Unigram([("<unk>", 0.0), ("</s>", 0.0), ("a", -1.0)], unk_id=0), "1 of 3 tokens are '<unk>'"),
+    (models.BPE({"a": 0, "</s>": 1}, []), "drops letters that its vocabulary lacks"),
+    (models.BPE({"a": 0, "</s>": 1, "<unk>": 2}, [], unk_token="<unk>"), "1 of 3 tokens are '<unk>'"),
+])  # fmt: skip
+def test_losses_of_other_models(tmp_path, capsys, model, words):
+    Tokenizer(model).save(str(tmp_path / "t.json"))
+    (tmp_path / "a.txt").write_text("ac")
+    assert main(["--tokenizer", str(tmp_path / "t.json"), "--out", str(tmp_path / "t.bin"), str(tmp_path / "a.txt")]) == 0
+    assert words in capsys.readouterr().err
 
 
 def test_a_text_that_the_tokenizer_cannot_encode(tmp_path, capsys):

@@ -34,7 +34,6 @@ WRONG_LAYERS = [
     ([None], TypeError, "got None in it"),
     ([[0]], TypeError, r"got \[0\] in it"),
     ([-1], ValueError, "got -1 in it. Layers are not counted from the end"),
-    ([0, 1, 0], ValueError, "each once; got 0 more than once"),
 ]
 
 
@@ -49,7 +48,7 @@ def test_layers_are_whole_numbers(layers, kind, words):
             use_lighthouse(llama(), layer_options={layer: {} for layer in layers})
 
 
-@pytest.mark.parametrize("layers", [(), [], [1], (1,), {1}, range(1, 2), np.array([1]), iter([1]), torch.tensor([1]), [np.int32(1)]])
+@pytest.mark.parametrize("layers", [(), [], [1], (1,), {1}, range(1, 2), np.array([1]), iter([1]), torch.tensor([1]), [np.int32(1)], [1, 1]])
 def test_layers_may_come_in_any_order_of_things(layers):
     is_empty = isinstance(layers, (tuple, list)) and not layers
     model, ids = llama(), tokens()

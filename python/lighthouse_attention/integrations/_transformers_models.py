@@ -55,7 +55,8 @@ def _may_attend(layer: nn.Module) -> bool:
 
 
 def checked_layers(name: str, layers: Iterable[int]) -> frozenset[int]:
-    """Indices of layers, if they are that: whole numbers of at least 0, each once."""
+    """Indices of layers, if they are that: whole numbers of at least 0. One that is named twice is one layer, as in a run's
+    configuration."""
     expected = f"lighthouse: {name} must be a list of layers, counted from 0, as in [0, 1]"
     if isinstance(layers, (str, bytes)) or not isinstance(layers, Iterable):
         raise TypeError(f"{expected}; got {layers!r}")
@@ -67,9 +68,6 @@ def checked_layers(name: str, layers: Iterable[int]) -> frozenset[int]:
     negative = [index for index in numbers if index < 0]
     if negative:
         raise ValueError(f"{expected}; got {negative[0]} in it. Layers are not counted from the end")
-    twice = sorted({index for index in numbers if numbers.count(index) > 1})
-    if twice:
-        raise ValueError(f"{expected}, each once; got {twice[0]} more than once")
     return frozenset(numbers)
 
 
