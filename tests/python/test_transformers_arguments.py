@@ -143,6 +143,9 @@ def test_names_and_their_neighbours():
             call(scale=1.0)  # it is the model's
     with pytest.raises(TypeError, match=r'the name must be text that starts with "lighthouse"; got \[0\]'):
         register([0])
+    for name in ("lighthouse-flash", "lighthouse_sdpa", "lighthouse|x", "lighthouse/kernel", "lighthouse x"):
+        with pytest.raises(ValueError, match=r"the name must be of letters, digits.*got \"lighthouse"):
+            register(name)
     with pytest.raises(TypeError, match="inner must be a kernel's name, a function .*; got 3"):
         register(inner=3)
 

@@ -10,6 +10,7 @@ and keys per head. What cannot be computed is refused by a ValueError that says 
 """
 
 import contextlib
+import re
 from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
 from torch import Tensor, nn
@@ -61,7 +62,8 @@ def register(name: str = "lighthouse", *, full_attention_layers: Iterable[int] =
     """Makes ``attn_implementation=name`` known to transformers, for every model of this process. Never done on import.
 
     Args:
-        name: starts with "lighthouse"; several names may stand for several sets of options.
+        name: "lighthouse", or that and some more letters, as in "lighthouse-wide"; several names may stand for several sets
+            of options.
         full_attention_layers: indices of layers that attend densely, by transformers' own "sdpa", counted from 0. A model that
             lacks one of them refuses its first forward pass.
         attention_options: num_levels, pooling_factor, top_k, num_tiles, cover_prefix, causal_selection and inner of
@@ -71,13 +73,24 @@ def register(name: str = "lighthouse", *, full_attention_layers: Iterable[int] =
     Raises:
         ValueError: options that do not fit. TypeError: unknown ones, and what is no number where one is expected.
     """
+    _check_name(name)
+    _registered[name] = _Options(frozenset(), {}).changed(full_attention_layers, attention_options)
+    AttentionInterface.register(name, _attention_function(name))
+    AttentionMaskInterface.register(name, causal_mask)
+
+
+def _check_name(name: str) -> None:
     if not isinstance(name, str):
         raise TypeError(f'lighthouse: the name must be text that starts with "lighthouse"; got {name!r}')
     if not name.startswith("lighthouse"):
         raise ValueError(f'lighthouse: the name must start with "lighthouse"; got "{name}"')
-    _registered[name] = _Options(frozenset(), {}).changed(full_attention_layers, attention_options)
-    AttentionInterface.register(name, _attention_function(name))
-    AttentionMaskInterface.register(name, causal_mask)
+    # transformers takes such names for kernels of its own, or of its hub, and would go and look for them.
+    own = next((word for word in ("flash", "flex", "sdpa", "eager", "paged") if word in name), None)
+    if own is not None or not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        raise ValueError(
+            f"lighthouse: the name must be of letters, digits, '-', '_' and '.', without the word of another attention; got \"{name}\""
+            + (f", with {own}" if own else "")
+        )
 
 
 Models = Union[nn.Module, Sequence[nn.Module]]
