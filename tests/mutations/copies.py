@@ -87,7 +87,7 @@ class Copy:
         others = "OFF" if only_library else "ON"
         # Compiling takes longer than the tests of a fault: little is optimised.
         command = ["cmake", "-S", self.tree, "-B", self.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                   "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG", "-DLIGHTHOUSE_BUILD_PROGRAM=ON", "-DLIGHTHOUSE_BUILD_TESTS=ON",
+                   "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG", f"-DLIGHTHOUSE_BUILD_PROGRAM={others}", f"-DLIGHTHOUSE_BUILD_TESTS={others}",
                    f"-DLIGHTHOUSE_PYTHON={sys.executable}", f"-DLIGHTHOUSE_CUDA={'ON' if cuda else 'OFF'}",
                    f"-DCMAKE_PROJECT_lighthouse_INCLUDE={self.tree / 'tests' / 'mutations' / 'compile_alone.cmake'}"]  # fmt: skip
         if cuda:

@@ -6,10 +6,8 @@ CORPUS = "src/train/corpus.cpp"
 DATA_FILES = "src/train/data_files.cpp"
 TOKEN_TYPE = "src/train/token_type.cpp"
 TOKENS = "src/train/token_source.cpp"
-TYPES = "src/train/token_type.cpp"
 TOKEN_CHECK = "src/train/token_check.cpp"
 FORMATS = "src/train/data_format.cpp"
-FILES = "src/train/data_files.cpp"
 MEGATRON = "src/train/megatron_index.cpp"
 CONFIG = "src/train/config.cpp"
 OVERRIDES = "src/train/config_source.cpp"
@@ -128,7 +126,7 @@ DATA_FAULTS = [
         ("    checksum.add(static_cast<uint64_t>(source.state().changed));\n", ""),
     ),
     mutation(
-        "a-runs-files-are-data", "a run that lies within its data reads its own files", FILES, KINDS,
+        "a-runs-files-are-data", "a run that lies within its data reads its own files", DATA_FILES, KINDS,
         ("return std::find(run_folders_.begin(), run_folders_.end(), folder) != run_folders_.end();", "return folder.empty();"),
     ),
     # ---- Megatron ----

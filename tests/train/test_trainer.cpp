@@ -81,7 +81,7 @@ TEST(Trainer, IsAPlainLoop) {
   config.stages = {stage(false, 3), stage(false, 5)};
   config.training.batch_size = 2;
   config.training.accumulation_steps = 3;
-  config.optimizer.clip_norm = 1.2;
+  config.optimizer.clip_norm = 1.78;
   config.optimizer.weight_decay = 0.3;
   config.schedule.kind = train::ScheduleKind::kLinear;
   config.schedule.warmup_steps = 2;
