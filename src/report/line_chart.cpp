@@ -197,7 +197,8 @@ std::string short_number(double value) {
   const double size = std::abs(value);
   const auto scaled = [&](double unit, const char* suffix) {
     const double x = value / unit;
-    return format(std::abs(x) < 9.95 && x != std::round(x) ? "%.1f" : "%.0f", x) + suffix;
+    const double tenths = std::round(10 * x);
+    return format(std::abs(tenths) < 100 && std::fmod(tenths, 10) != 0 ? "%.1f" : "%.0f", x) + suffix;
   };
   // A number that rounds to the next unit is written in it.
   if (size >= 999.5e12) return format("%.3g", value);

@@ -215,7 +215,7 @@ TEST(BenchReport, FigureIsWellFormed) {
   EXPECT_NE(svg.find("× at 1K"), std::string::npos);
   EXPECT_EQ(svg.find("nan"), std::string::npos);
   expect_balanced(report::to_standalone_svg(cli::bench_figure(small_report())));
-  for (const auto& chart : cli::bench_charts(small_report())) expect_balanced(report::to_svg(chart));
+  for (const auto& chart : cli::bench_charts(small_report())) expect_balanced(report::to_figure(chart));
 }
 
 TEST(BenchReport, TablesAndPage) {
@@ -226,7 +226,7 @@ TEST(BenchReport, TablesAndPage) {
   cli::write_bench_page(folder.path() / "page.html", report);
   std::ifstream file(folder.path() / "page.html");
   const std::string page{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  EXPECT_EQ(count(page, "<svg class='chart'"), 5U);
+  EXPECT_EQ(count(page, "<svg class='plot'"), 5U);
   EXPECT_NE(page.find("gather backward"), std::string::npos);
 }
 
@@ -245,10 +245,9 @@ TEST(LineChart, NamesAtLineEndsStandApart) {
   for (int i = 0; i < 6; ++i) chart.series.push_back({.name = "line", .points = {{1, 1}, {2, 2}}, .color = i});
   const std::string svg = report::to_standalone_svg(chart);
   std::vector<double> heights;
-  for (size_t at = svg.find("' fill='#"); at != std::string::npos; at = svg.find("' fill='#", at + 1)) {
-    const size_t y = svg.rfind("y='", at);
-    if (svg.compare(svg.rfind('<', at), 5, "<text") == 0) heights.push_back(std::stod(svg.substr(y + 3)));
-  }
+  const std::string label = "<text class='name ";
+  for (size_t at = svg.find(label); at != std::string::npos; at = svg.find(label, at + 1))
+    heights.push_back(std::stod(svg.substr(svg.find(" y='", at) + 4)));
   ASSERT_EQ(heights.size(), 6U);
   for (size_t i = 1; i < heights.size(); ++i) EXPECT_GE(heights[i] - heights[i - 1], 15.9);
 }

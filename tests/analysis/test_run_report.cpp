@@ -9,6 +9,8 @@
 namespace lighthouse::test {
 namespace {
 
+using cli::result_sentences;
+
 /// A run of `steps` steps of `seconds` each, validated after each, at a loss that falls from `loss` by a tenth a step.
 cli::ReportedRun run_of(const std::string& name, bool lighthouse, int64_t steps, double seconds, double loss) {
   cli::ReportedRun run;
@@ -69,10 +71,9 @@ TEST(RunReport, SaysWhatIsNotAsItShouldBe) {
   EXPECT_EQ(result_sentences({run}),
             (std::vector<std::string>{"a trained on 10K tokens in 1:00.",
                                       "a is not done: step 10 of 20. a's last validation loss is not finite."}));
-  auto other = run;
-  other.name = "b";
-  run.metrics.steps.front().attention = other.metrics.steps.front().attention = "lighthouse";
-  EXPECT_EQ(result_sentences({run, other}).front(), "None of the 2 runs has a finite validation loss yet.");
+  auto without = run_of("b", true, 10, 6, 4);
+  without.metrics.validations.back().dense_loss = NAN;
+  EXPECT_EQ(result_sentences({without, without}).front(), "None of the 2 runs has a finite validation loss yet.");
 }
 
 TEST(RunReport, OneLossThatIsNotFiniteTakesNothingElseOutOfItsCurve) {

@@ -278,10 +278,12 @@ TEST(Report, PassagesAreEscaped) {
 
 TEST(Report, StripsAndMatricesDrawWhatIsFinite) {
   report::HeatStrips strips;
+  strips.title = "strips";
   strips.x_label = "a < b";
   strips.groups = {{"layer", {{"head", {0, NAN, 1}}, {"empty", {}}}}};
-  const std::string svg = report::to_svg(strips) + report::to_html({{"m", "", {"0", "1"}, {{NAN, 0.5}, {1, 0}}}});
+  const std::string svg = report::to_figure(strips) + report::to_html({{"m", "", {"0", "1"}, {{NAN, 0.5}, {1, 0}}}});
   const std::string wide = report::to_html({{"m", "", {"0%"}, {{0.25, NAN, 1}}, {"1K", "2K", "<4K"}}});
+  EXPECT_EQ(svg.find("aria-label=''"), std::string::npos);
   EXPECT_NE(wide.find("&lt;4K"), std::string::npos);
   EXPECT_NE(wide.find("0.25"), std::string::npos);
   EXPECT_NE(svg.find("a &lt; b"), std::string::npos);
