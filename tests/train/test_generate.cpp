@@ -227,10 +227,10 @@ TEST(Sampler, DrawsFromTheNucleus) {
 }
 
 TEST(Sampler, OfEquallyLikelyTokensThoseOfLowerNumbersAreInTheNucleus) {
-  const auto tokens_of = [](const torch::Tensor& logits, double top_p) {
+  const auto tokens_of = [](const torch::Tensor& logits, double top_p, int draws = 200) {
     inference::Sampler sample({1, top_p, 11});
     std::set<int64_t> found;
-    for (int i = 0; i < 4000; ++i) found.insert(sample(logits));
+    for (int i = 0; i < draws; ++i) found.insert(sample(logits));
     return found;
   };
   // A quarter each: the second one reaches a half.
@@ -239,12 +239,12 @@ TEST(Sampler, OfEquallyLikelyTokensThoseOfLowerNumbersAreInTheNucleus) {
   EXPECT_EQ(tokens_of(torch::zeros({4}), 0.6), (std::set<int64_t>{0, 1, 2})) << "the token that crosses top_p is in";
   EXPECT_EQ(tokens_of(torch::zeros({4}), 1), (std::set<int64_t>{0, 1, 2, 3}));
   // More of them than are sorted at first.
-  const auto of_many = tokens_of(torch::zeros({2048}), 0.25);
+  const auto of_many = tokens_of(torch::zeros({2048}), 0.25, 2000);
   EXPECT_EQ(*of_many.rbegin(), 511);
-  EXPECT_GT(of_many.size(), 500U);
+  EXPECT_GT(of_many.size(), 480U);
   auto one_and_many = torch::zeros({2048});
-  one_and_many[2047] = std::log(2048.0);
-  const auto found = tokens_of(one_and_many, 2048.0 / 4095 + 9.5 / 4095);
+  one_and_many[2047] = std::log(64.0);
+  const auto found = tokens_of(one_and_many, (64 + 9.5) / (64 + 2047), 1000);
   EXPECT_EQ(found.size(), 11U);
   EXPECT_EQ(*found.rbegin(), 2047);
   EXPECT_EQ(*std::next(found.rbegin()), 9);
