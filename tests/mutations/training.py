@@ -121,7 +121,7 @@ TRAINING_FAULTS = [
     ),
     mutation(
         "validation-not-dense", "the dense loss is taken under Lighthouse", TRAINER, LOOP,
-        ("decoder_->set_attention(model::AttentionKind::kDense);", ""),
+        ("decoder_->set_attention(model::AttentionKind::kDense, dense);", "(void)dense;"),
     ),
     mutation(
         "attention-lost-after-validation", "training goes on densely after a validation", TRAINER, RESUMES,
