@@ -137,7 +137,7 @@ Tensor swiglu(const Tensor& gate_up) {
   check_gate_up("lighthouse::swiglu", gate_up);
   if (on_cuda(gate_up) && cuda::swiglu_fits(gate_up)) return cuda::swiglu(gate_up);
   const auto halves = gate_up.chunk(2, -1);
-  return at::silu(halves[0]) * halves[1];
+  return (at::silu(halves[0].to(wide_type(gate_up))) * halves[1]).to(gate_up.scalar_type());
 }
 
 SwigluGradients swiglu_backward(const Tensor& grad, Tensor gate_up) {
@@ -151,7 +151,7 @@ SwigluGradients swiglu_backward(const Tensor& grad, Tensor gate_up) {
   for (int64_t first = 0; first < gate_up.size(0); first += kRows) {
     const int64_t count = std::min(kRows, gate_up.size(0) - first);
     const auto halves = gate_up.narrow(0, first, count).chunk(2, -1);
-    const Tensor slope = grad.narrow(0, first, count);
+    const Tensor slope = grad.narrow(0, first, count).to(wide_type(gate_up));
     const Tensor gate = halves[0].to(wide_type(gate_up));
     const Tensor sigmoid = at::sigmoid(gate);
     const Tensor silu = gate * sigmoid;

@@ -154,6 +154,15 @@ void read_schedule(Section section, ScheduleConfig& s) {
   section.finish();
 }
 
+std::vector<std::pair<std::string, InnerKernel>> inner_kernels() {
+  std::vector<std::pair<std::string, InnerKernel>> named;
+  for (const auto kernel :
+       {InnerKernel::kAuto, InnerKernel::kCudnn, InnerKernel::kFlash, InnerKernel::kEfficient, InnerKernel::kMath}) {
+    named.emplace_back(lighthouse::name_of(kernel), kernel);
+  }
+  return named;
+}
+
 void read_training(Section section, TrainingConfig& t) {
   section.integer("batch_size", t.batch_size, 1);
   section.integer("accumulation_steps", t.accumulation_steps, 1);
@@ -165,6 +174,7 @@ void read_training(Section section, TrainingConfig& t) {
   section.choice("precision", t.precision, precisions());
   section.choice("recompute", t.recompute, recompute_policies());
   section.boolean("deterministic", t.deterministic);
+  section.choice("inner_kernel", t.inner_kernel, inner_kernels());
   section.integer("max_skipped_steps", t.max_skipped_steps, 1);
   section.finish();
 }
@@ -246,6 +256,11 @@ RunConfig read_config(const toml::table& table, const ConfigSource& origin, cons
   if (config.attention.causal_selection && !config.attention.cover_prefix) {
     fail(source + ": attention.cover_prefix must be true with causal_selection; got false");
   }
+  if (config.training.deterministic && config.training.inner_kernel == InnerKernel::kCudnn) {
+    fail(source +
+         ": training.inner_kernel must not be \"cudnn\" with training.deterministic: its gradients differ from run "
+         "to run; \"auto\" and \"flash\" are deterministic then");
+  }
   return config;
 }
 
@@ -311,6 +326,7 @@ AttentionOptions RunConfig::attention_of(const StageConfig& stage) const {
   AttentionOptions options;
   static_cast<SelectionOptions&>(options) = attention;
   if (stage.top_k) options.top_k = stage.top_k;
+  options.inner_kernel = training.inner_kernel;
   return options;
 }
 
@@ -415,6 +431,7 @@ std::string to_toml(const RunConfig& c) {
                                                   {"precision", name_of(c.training.precision, precisions())},
                                                   {"recompute", name_of(c.training.recompute, recompute_policies())},
                                                   {"deterministic", c.training.deterministic},
+                                                  {"inner_kernel", lighthouse::name_of(c.training.inner_kernel)},
                                                   {"max_skipped_steps", c.training.max_skipped_steps}}},
                          {"checkpoint", toml::table{{"interval", c.checkpoint.interval}, {"keep", c.checkpoint.keep}}},
                          {"stages", stages}};

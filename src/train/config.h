@@ -56,6 +56,7 @@ struct TrainingConfig {
   Precision precision = Precision::kAuto;  ///< Of products and activations. Auto: bfloat16 on a GPU, float32 on a CPU.
   std::optional<model::Recompute> recompute;  ///< Default: what computes least again and fits.
   bool deterministic = false;                 ///< Bit-identical runs on a GPU too, at a cost.
+  InnerKernel inner_kernel = InnerKernel::kAuto;
   int64_t max_skipped_steps = 10;  ///< In a row, for losses or gradients that are not finite, before a run stops.
 };
 

@@ -32,7 +32,8 @@ const std::vector<ConfigKey>& config_keys() {
       {"data.include", "[]", "patterns that files found in folders must match; empty: every file"},
       {"data.exclude", "[]", "names or patterns of files and folders to pass over in folders"},
       {"data.format", "\"auto\"",
-       "\"text\", \"bytes\", \"uint16\", \"uint32\", \"llm.c\", \"megatron\"; auto: .bin files hold tokens, all others text"},
+       "\"text\", \"bytes\", \"uint16\", \"uint32\", \"llm.c\", \"megatron\"; auto: .bin files hold tokens, all others "
+       "text"},
       {"data.context_length", "4096", "N, tokens of a training sequence"},
       {"data.validation_fraction", "0.02", "share of the tokens held out, 0 to 0.5"},
       {"optimizer.learning_rate", "2e-3", "peak"},
@@ -57,6 +58,9 @@ const std::vector<ConfigKey>& config_keys() {
       {"training.recompute", "\"auto\"",
        "\"none\", \"selective\", \"full\": what backward computes again; auto: least that fits"},
       {"training.deterministic", "false", "bit-identical runs on a GPU too, at a cost"},
+      {"training.inner_kernel", "\"auto\"",
+       "torch's attention kernel: \"cudnn\", \"flash\", \"efficient\", \"math\"; auto: LIGHTHOUSE_INNER, else the "
+       "fastest"},
       {"training.max_skipped_steps", "10", "steps in a row that may be skipped for not being finite"},
       {"checkpoint.interval", "200", "steps; 0: at the ends of stages and where a run is stopped only"},
       {"checkpoint.keep", "2", "checkpoints kept, the newest"},

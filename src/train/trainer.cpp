@@ -123,6 +123,10 @@ Trainer::Trainer(const RunConfig& config)
   }
   if (config.training.num_threads > 0) at::set_num_threads(static_cast<int>(config.training.num_threads));
   set_deterministic(config.training.deterministic);
+  // Now, and not at the first step: the kernel that is named, here or by LIGHTHOUSE_INNER, may be none of this
+  // machine's.
+  chosen_inner_kernel(torch::empty({1, 1, 2, config.model.head_dim}, torch::dtype(plan_.type).device(plan_.device)),
+                      config.training.inner_kernel);
   decoder_ = make_decoder(config, plan_);
   optimizer_ = std::make_unique<AdamW>(*decoder_, config.optimizer);
 }
@@ -285,7 +289,9 @@ void Trainer::validate(const StageConfig& stage, bool stage_end, Progress& progr
   record.stage = stage.name;
   record.stage_end = stage_end;
   if (stage.lighthouse) record.lighthouse_loss = validation_loss();
-  decoder_->set_attention(model::AttentionKind::kDense);
+  AttentionOptions dense;
+  dense.inner_kernel = config_.training.inner_kernel;
+  decoder_->set_attention(model::AttentionKind::kDense, dense);
   record.dense_loss = validation_loss();
   apply_attention(stage);
   record.time = time_of_day();

@@ -73,6 +73,7 @@ const std::map<std::string, std::string>& other_values() {
       {"training.precision", "\"bfloat16\""},
       {"training.recompute", "\"full\""},
       {"training.deterministic", "true"},
+      {"training.inner_kernel", "\"flash\""},
       {"training.max_skipped_steps", "4"},
       {"checkpoint.interval", "11"},
       {"checkpoint.keep", "12"},
