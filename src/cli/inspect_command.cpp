@@ -17,6 +17,7 @@
 #include "cli/inspect_report.h"
 #include "cli/number_option.h"
 #include "huggingface/byte_tokenizer.h"
+#include "text/number_text.h"
 #include "train/data_format.h"
 #include "train/memory_estimate.h"
 #include "train/stored_model.h"
@@ -73,15 +74,15 @@ int64_t text_size(const InspectArguments& arguments) {
   const auto size = static_cast<int64_t>(std::filesystem::file_size(arguments.text, error));
   if (error) throw std::runtime_error("cannot read the text " + arguments.text + ": " + error.message());
   if (arguments.offset < 0 || arguments.offset >= size)
-    throw std::invalid_argument("--offset must lie within the text " + arguments.text + " of " + std::to_string(size) +
-                                " bytes; got " + std::to_string(arguments.offset));
+    throw std::invalid_argument("--offset must lie within the text " + arguments.text + " of " +
+                                text::count_of(size, "byte") + "; got " + std::to_string(arguments.offset));
   return size;
 }
 
 /// The bytes to inspect: --length of them, or as many as the run's context has and the text gives.
 std::string read_text(const InspectArguments& arguments, int64_t context_length, const PyramidOptions& options) {
   const int64_t available = text_size(arguments) - arguments.offset;
-  const std::string there = arguments.text + " has " + std::to_string(available) + " bytes" +
+  const std::string there = arguments.text + " has " + text::count_of(available, "byte") +
                             (arguments.offset == 0 ? "" : " from byte " + std::to_string(arguments.offset) + " on");
   const int64_t length = arguments.length.value_or(std::min(context_length, available));
   if (length > available)
@@ -89,8 +90,8 @@ std::string read_text(const InspectArguments& arguments, int64_t context_length,
                                 there);
   const int64_t window = Geometry(0, options).coarsest_window_length();
   if (length < window)
-    throw std::invalid_argument("expected at least one coarsest window of text, " + std::to_string(window) +
-                                " bytes; got " + std::to_string(length) + ", and " + there);
+    throw std::invalid_argument("expected at least one coarsest window of text, " + text::count_of(window, "byte") +
+                                "; got " + std::to_string(length) + ", and " + there);
   std::string bytes(static_cast<size_t>(length), '\0');
   std::ifstream file(arguments.text, std::ios::binary);
   file.seekg(arguments.offset);
@@ -126,9 +127,9 @@ void inspect(const InspectArguments& arguments) {
   if (arguments.run.empty() && arguments.random.empty())
     throw CLI::RequiredError("A run's folder, or --random CONFIG,");
   train::LoadedRun run = load_model(arguments);
-  huggingface::expect_bytes(
-      run.config, arguments.random.empty() ? train::carried_files(arguments.run) : std::filesystem::path(),
-      "inspect reads texts, whose tokens are bytes");
+  huggingface::expect_bytes(run.config,
+                            arguments.random.empty() ? train::carried_files(arguments.run) : std::filesystem::path(),
+                            "inspect reads texts, whose tokens are bytes");
   train::expect_text(arguments.text, train::take_sample(io::PiecewiseFile(arguments.text)), /*by_name=*/false);
   if (run.config.training.num_threads > 0) at::set_num_threads(static_cast<int>(run.config.training.num_threads));
   const AttentionOptions options = attention_options(run.config, arguments);

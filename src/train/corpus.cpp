@@ -6,6 +6,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "text/command_name.h"
+#include "text/number_text.h"
 #include "train/data_format.h"
 #include "train/text_tokens.h"
 
@@ -119,7 +121,7 @@ void Corpus::expect_bytes(const DataConfig& config, int64_t vocab_size) {
     throw std::runtime_error(
         source->path().string() + " is text, and " + tokens_are_not_bytes(vocab_size) + " (a vocabulary of bytes has " +
         std::to_string(kByteTokens) + ", at most " + std::to_string(kMostByteTokens) +
-        "). Make a file of tokens by the model's tokenizer (lighthouse tokenize) and name that" +
+        "). Make a file of tokens by the model's tokenizer (" + text::command() + " tokenize) and name that" +
         (is_named(config, source->path()) ? "" : ", or pass text over with data.include = [\"*.bin\"]"));
   }
   notes_.push_back("text is read as bytes: of the vocabulary's " + std::to_string(vocab_size) + " tokens the first " +
@@ -136,12 +138,12 @@ void Corpus::split(const DataConfig& config) {
   training_sequences_ = validation_begin_ > 0 ? (validation_begin_ - 1) / context_length_ : 0;
   if (training_sequences_ < 1) {
     throw std::runtime_error("the data is too small: expected at least " +
-                             std::to_string((holds_out ? 2 : 1) * needed) + " tokens (a training" +
+                             text::count_of((holds_out ? 2 : 1) * needed, "token") + " (a training" +
                              (holds_out ? " and a held-out" : "") + " sequence of " + std::to_string(needed) +
-                             "); got " + std::to_string(length) + " in " + std::to_string(num_files()) + " files");
+                             "); got " + std::to_string(length) + " in " + text::count_of(num_files(), "file"));
   }
   if (holds_out && held_out < needed) {
-    notes_.push_back("data.validation_fraction of " + std::to_string(length) + " tokens is " +
+    notes_.push_back("data.validation_fraction of " + text::count_of(length, "token") + " is " +
                      std::to_string(held_out) + ", less than a sequence: " + std::to_string(needed) + " are held out");
   }
 }
@@ -210,7 +212,17 @@ uint64_t Corpus::fingerprint() {
   return *fingerprint_;
 }
 
-DataRecord Corpus::record() { return {fingerprint(), times()}; }
+std::string Corpus::size_text() const {
+  return text::count_of(num_files(), "file") + ", " + text::count_of(num_tokens(), "token");
+}
+
+DataRecord Corpus::record() { return {fingerprint(), times(), size_text()}; }
+
+std::string Corpus::difference_from(const DataRecord& record) const {
+  if (record.size.empty()) return "other files, another order of them, or other bytes; now " + size_text();
+  if (record.size == size_text()) return size_text() + " as before, but with other bytes or in another order of files";
+  return record.size + " before; " + size_text() + " now";
+}
 
 bool Corpus::matches(const DataRecord& record, uint64_t always) {
   constexpr uint64_t kSampledAbove = uint64_t{4} << 30;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "text/number_text.h"
 #include "train/data_format.h"
 #include "train/megatron_index.h"
 #include "train/token_check.h"
@@ -39,8 +40,10 @@ TokenSource::TokenSource(const std::filesystem::path& path, DataFormat format, i
   read_format(sample, format);
   const uint64_t width = size_of(type_);
   if ((state_.size - header_) % width != 0) {
-    fail_tokens(path_, "expected tokens of " + std::to_string(width) + " bytes (" + name_of(type_) + "); got " +
-                           std::to_string(state_.size - header_) + " bytes, which is no whole number of them");
+    fail_tokens(path_, "expected tokens of " + text::count_of(static_cast<int64_t>(width), "byte") + " (" +
+                           name_of(type_) + "); got " +
+                           text::count_of(static_cast<int64_t>(state_.size - header_), "byte") +
+                           ", which is no whole number of them");
   }
   num_tokens_ = static_cast<int64_t>((state_.size - header_) / width);
   if (is_text()) return;
@@ -95,7 +98,8 @@ void TokenSource::read_llm_c_header(const FileSample& sample) {
   const int64_t said = sample.number<int32_t>(2);
   const auto present = static_cast<int64_t>((state_.size - kLlmCHeader) / size_of(type_));
   if (said != present) {
-    fail_tokens(path_, "the header says " + std::to_string(said) + " tokens; the file has " + std::to_string(present));
+    fail_tokens(path_,
+                "the header says " + text::count_of(said, "token") + "; the file has " + std::to_string(present));
   }
   header_ = kLlmCHeader;
 }

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "temporary_folder.h"
@@ -247,6 +248,30 @@ TEST(Corpus, ComparesTheBytesWhereATimeDiffers) {
   EXPECT_FALSE(matches(record, 0));
 }
 
+TEST(Corpus, SaysHowDataDiffers) {
+  const TemporaryFolder folder;
+  folder.write("a", bytes_of(2000, 0));
+  const auto config = config_for(folder);
+  const train::DataRecord record = Corpus(config, 1, 256).record();
+  EXPECT_EQ(record.size, "1 file, 2000 tokens");
+  const auto kept = train::record_in(train::to_metadata(record));
+  ASSERT_TRUE(kept && kept->times);
+  EXPECT_EQ(std::tuple(kept->fingerprint, *kept->times, kept->size),
+            std::tuple(record.fingerprint, *record.times, record.size));
+  const auto older = train::record_in({{"data_fingerprint", "00000000000000ff"}});
+  ASSERT_TRUE(older);
+  EXPECT_EQ(older->fingerprint, 255U);
+  EXPECT_FALSE(older->times);
+  EXPECT_FALSE(train::record_in({{"data_fingerprint", "text"}}));
+  EXPECT_FALSE(train::record_in({}));
+  const auto difference = [&](const train::DataRecord& other) { return Corpus(config, 1, 256).difference_from(other); };
+  folder.write("a", bytes_of(2000, 1));
+  EXPECT_EQ(difference(record), "1 file, 2000 tokens as before, but with other bytes or in another order of files");
+  folder.write("b", "text");
+  EXPECT_EQ(difference(record), "1 file, 2000 tokens before; 2 files, 2004 tokens now");
+  EXPECT_NE(difference(*older).find("or other bytes; now 2 files, 2004 tokens"), std::string::npos);
+}
+
 TEST(Corpus, ReadsMoreFilesThanAProcessMayHoldOpen) {
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -314,7 +339,7 @@ TEST(Corpus, NamesWhatIsWrong) {
   auto config = config_for(folder);
   expect_error([&] { Corpus(config, 1, 256); }, {"no files below", folder.path().string()});
   folder.write("empty", "");
-  expect_error([&] { Corpus(config, 1, 256); }, {"too small", "expected at least 34 tokens", "got 0 in 1 files"});
+  expect_error([&] { Corpus(config, 1, 256); }, {"too small", "expected at least 34 tokens", "got 0 in 1 file"});
   folder.write("small", bytes_of(20, 0));
   expect_error([&] { Corpus(config, 1, 256); }, {"too small", "got 20 in 2 files"});
   config.paths = {"/no/such/place"};
