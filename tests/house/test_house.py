@@ -55,19 +55,20 @@ def test_what_may_be_included(tmp_path):
 
 
 def test_an_installed_package_builds_the_readmes_program(tmp_path):
-    """cmake --install, then a project of a user's own that finds the package: tests/consumer with the README's main()."""
+    """cmake --install, then a project of a user's own that finds the package: INSTALL.md's listing and the README's main()."""
     build = Path(os.environ["LIGHTHOUSE_BUILD"])
-    prefix, consumer = tmp_path / "prefix", tmp_path / "consumer"
+    prefix, consumer = tmp_path / "a prefix", tmp_path / "consumer"
     run = lambda *command: subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: E731
     run("cmake", "--install", str(build), "--prefix", str(prefix))
     (consumer / "source").mkdir(parents=True)
     (example,) = blocks(README, "cpp")
     (consumer / "source" / "main.cpp").write_text(example)
-    (consumer / "source" / "CMakeLists.txt").write_text((ROOT / "tests" / "consumer" / "CMakeLists.txt").read_text())
+    (listing,) = blocks((ROOT / "docs" / "INSTALL.md").read_text(encoding="utf-8"), "cmake")
+    (consumer / "source" / "CMakeLists.txt").write_text(listing)
     run("cmake", "-S", str(consumer / "source"), "-B", str(consumer / "build"), "-G", "Ninja",
         f"-DCMAKE_PREFIX_PATH={prefix}", f"-DLIGHTHOUSE_PYTHON={sys.executable}")  # fmt: skip
     run("cmake", "--build", str(consumer / "build"))
-    printed = run(str(consumer / "build" / "consumer")).stdout
+    printed = run(str(consumer / "build" / "my_program")).stdout
     assert "N=4096 L=3 p=4 k=64" in printed
     assert "S=768" in printed, "it engages: S < N"
 
@@ -75,8 +76,32 @@ def test_an_installed_package_builds_the_readmes_program(tmp_path):
 def test_the_installed_program_runs(tmp_path):
     subprocess.run(["cmake", "--install", os.environ["LIGHTHOUSE_BUILD"], "--prefix", str(tmp_path)], check=True,
                    stdout=subprocess.DEVNULL)  # fmt: skip
-    version = subprocess.run([tmp_path / "bin" / "lighthouse", "--version"], check=True, capture_output=True, text=True)
+    installed = tmp_path / "bin" / "lighthouse"
+    version = subprocess.run([installed, "--version"], check=True, capture_output=True, text=True)
     assert version.stdout.startswith("lighthouse ")
+    assert commit_of_a_measurement(installed, tmp_path) == "unknown", "the sources that are there now may be newer"
+
+
+def commit_of_a_measurement(path: Path, folder: Path) -> str:
+    """Taken where the user stands in a repository of another project."""
+    import json
+
+    for command in (["init", "-q"], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-q", "--allow-empty", "-m", "theirs"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    words = ["bench", "--device", "cpu", "--n", "512", "--top-k", "8", "--heads", "1", "--head-dim", "16", "--repeats", "1", "--no-dense"]
+    environment = {name: value for name, value in os.environ.items() if name != "LIGHTHOUSE_COMMIT"}
+    subprocess.run([path, *words, "--json", "x.json"], cwd=folder, env=environment, check=True, capture_output=True)
+    return json.loads((folder / "x.json").read_text(encoding="utf-8"))["commit"]
+
+
+def test_a_measurement_names_the_commit_of_its_sources(tmp_path):
+    def git(*words):
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True).stdout.strip()
+
+    known = (ROOT / ".git").exists() and git("describe", "--always", "--dirty=+changes")
+    found = commit_of_a_measurement(Path(os.environ["LIGHTHOUSE_BUILD"]) / "bin" / "lighthouse", tmp_path)
+    # Somebody may commit or edit in between.
+    assert found.removesuffix("+changes") == (known.removesuffix("+changes") if known else "unknown")
 
 
 def program(*arguments: str) -> subprocess.CompletedProcess:
