@@ -133,6 +133,8 @@ def _attention_in_stages(
     if scale is None:
         scale = 1.0 / math.sqrt(q.size(-1))
     dense = tree.retained_length >= tree.num_tokens
+    if dense and torch.compiler.is_compiling():
+        _ops.warn_dense(*tree[1:])  # while it is compiled
     rows = (q, k, v) if dense else gather(q, k, v, tree)
     if inner is None or isinstance(inner, str):
         out = _ops.dense_attention(*rows, scale, inner)

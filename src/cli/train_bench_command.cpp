@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "analysis/train_benchmark.h"
+#include "cli/dense_notes.h"
 #include "cli/output_file.h"
 #include "cli/train_bench_report.h"
 #include "io/atomic_file.h"
@@ -28,6 +29,7 @@ void run_train_bench(const TrainBenchArguments& arguments) {
   check_folder_of("--html", arguments.html);
   const train::RunConfig config = train::load_config(arguments.config, arguments.overrides);
   model::check(config.model);
+  note_dense_stages(config);
   const analysis::TrainBenchmark result = analysis::benchmark_training(
       config, arguments.repeats, [](const std::string& what) { std::cerr << "timing " << what << "\n"; });
   if (!arguments.json.empty()) io::write_file(arguments.json, train_bench_json(arguments.config, config, result));

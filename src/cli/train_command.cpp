@@ -4,10 +4,10 @@
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <set>
 
 #include "cli/commands.h"
 #include "cli/data_progress.h"
+#include "cli/dense_notes.h"
 #include "cli/number_text.h"
 #include "cli/progress.h"
 #include "cli/remark.h"
@@ -38,23 +38,6 @@ struct TrainArguments {
     return resume ? train::FolderUse::kResume : overwrite ? train::FolderUse::kOverwrite : train::FolderUse::kNew;
   }
 };
-
-/// Says so where a Lighthouse stage is a dense one by its sizes.
-void note_dense(const train::RunConfig& config, const train::StageConfig& stage, const Geometry& geometry) {
-  if (geometry.retained_length() < config.data.context_length) return;
-  std::cerr << "Note: stage " << stage.name << " attends densely: Lighthouse attention would retain "
-            << geometry.retained_length() << " of " << text::count_of(config.data.context_length, "token")
-            << ". A longer data.context_length or a smaller attention.top_k would gain.\n";
-}
-
-/// Says so where every stage is a dense one, though not all of them ask for it.
-void note_dense_layers(const train::RunConfig& config) {
-  const std::set<int64_t> dense(config.model.full_attention_layers.begin(), config.model.full_attention_layers.end());
-  const bool asked =
-      std::any_of(config.stages.begin(), config.stages.end(), [](const auto& s) { return s.lighthouse; });
-  if (!asked || std::ssize(dense) < config.model.num_hidden_layers) return;
-  std::cerr << "Note: all stages attend densely: model.full_attention_layers names every layer.\n";
-}
 
 /// What there is to know of the data beside its size.
 void note_data(const train::RunConfig& config, const train::Corpus& corpus) {
@@ -94,12 +77,11 @@ void print_plan(const train::RunConfig& config, train::Trainer& trainer) {
     if (stage.lighthouse) {
       const Geometry geometry(config.data.context_length, config.attention_of(stage));
       std::cout << geometry << "\n";
-      note_dense(config, stage, geometry);
     } else {
       std::cout << "dense\n";
     }
   }
-  note_dense_layers(config);
+  note_dense_stages(config);
   note_data(config, corpus);
   if (config.total_steps() > 0 && config.schedule.warmup_steps >= config.total_steps()) {
     std::cerr << "Note: the learning rate only rises: schedule.warmup_steps, " << config.schedule.warmup_steps

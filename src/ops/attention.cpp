@@ -4,6 +4,7 @@
 #include <c10/util/Exception.h>
 #include <torch/library.h>
 
+#include <array>
 #include <cmath>
 #include <map>
 #include <mutex>
@@ -29,25 +30,38 @@ PyramidOptions options_of(const Geometry& geometry) {
   return {geometry.num_levels(), geometry.pooling_factor(), geometry.top_k(), geometry.num_tiles()};
 }
 
+/// What would be retained. Of an N that compiled code keeps open there is no number.
+std::string dense_message(const SymInt& num_tokens, const PyramidOptions& options) {
+  const auto known = num_tokens.maybe_as_int();
+  const std::string retained = known
+                                   ? c10::str(ops::retained_length(kOp, num_tokens, options), " of ", *known, " tokens")
+                                   : "at the lengths that code is compiled for now, all N of N tokens or more";
+  const std::string top_k = known           ? c10::str(ops::top_k(kOp, num_tokens, options))
+                            : options.top_k ? c10::str(*options.top_k)
+                                            : "about N/64";
+  return c10::str(kOp, ": ", retained, " would be retained (num_levels=", options.num_levels,
+                  ", pooling_factor=", options.pooling_factor, ", top_k=", top_k,
+                  "), so dense attention runs instead. A longer sequence or a smaller top_k would gain.");
+}
+
 /// Once for each N and options; of the same options for some lengths only, where batches are of ever new ones.
-void warn_dense(const SymInt& num_tokens, const SymInt& retained, const PyramidOptions& options) {
+void warn_dense(const SymInt& num_tokens, const PyramidOptions& options) {
   if (options.num_levels == 1) return;  // that is how to ask for dense attention
-  if (num_tokens.maybe_as_int() == 0) return;
+  const auto known = num_tokens.maybe_as_int();
+  if (known == 0) return;
   constexpr size_t kMostLengths = 8;
+  constexpr int64_t kOpen = -1;  // stands for every N of compiled code
   static std::mutex mutex;
-  static std::map<std::string, std::set<std::string>> lengths_of_options;
+  static std::map<std::array<int64_t, 4>, std::set<int64_t>> lengths_of_options;
   std::string last;
   {
-    const std::string key = c10::str(options.num_levels, " ", options.pooling_factor, " ", options.top_k.value_or(0),
-                                     " ", options.num_tiles.value_or(0));
     const std::scoped_lock lock(mutex);
-    auto& lengths = lengths_of_options[key];
-    if (lengths.size() >= kMostLengths || !lengths.insert(c10::str(num_tokens)).second) return;
+    auto& lengths = lengths_of_options[{options.num_levels, options.pooling_factor, options.top_k.value_or(0),
+                                        options.num_tiles.value_or(0)}];
+    if (lengths.size() >= kMostLengths || !lengths.insert(known.value_or(kOpen)).second) return;
     if (lengths.size() == kMostLengths) last = " Other lengths with these options are not reported any more.";
   }
-  TORCH_WARN(kOp, ": ", retained, " of ", num_tokens, " tokens would be retained (num_levels=", options.num_levels,
-             ", pooling_factor=", options.pooling_factor, ", top_k=", ops::top_k(kOp, num_tokens, options),
-             "), so dense attention runs instead. A longer sequence or a smaller top_k would gain.", last);
+  TORCH_WARN(dense_message(num_tokens, options), last);
 }
 
 }  // namespace
@@ -122,7 +136,7 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
   const SymInt num_tokens = query.sym_size(2);
   const SymInt retained = ops::retained_length(kOp, num_tokens, options);
   if (retained >= num_tokens) {
-    warn_dense(num_tokens, retained, options);
+    warn_dense(num_tokens, options);
     return inner(query, key, value);
   }
   const Tensor nodes = options.window_scores ? ops::select_windows(*options.window_scores, num_tokens, options)
@@ -159,6 +173,12 @@ SymInt retained_length_operator(SymInt num_tokens, int64_t num_levels, int64_t p
   return ops::retained_length("lighthouse", num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
 }
 
+/// For attention in stages, in compiled code: elsewhere Python warns by itself.
+void warn_dense_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
+                         std::optional<int64_t> num_tiles) {
+  warn_dense(num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
+}
+
 SymInt top_k_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling_factor, std::optional<int64_t> top_k,
                       std::optional<int64_t> num_tiles) {
   return ops::top_k("lighthouse", num_tokens, {num_levels, pooling_factor, top_k, num_tiles});
@@ -175,6 +195,7 @@ SymInt num_tiles_operator(SymInt num_tokens, int64_t num_levels, int64_t pooling
 TORCH_LIBRARY_IMPL(lighthouse, CompositeImplicitAutograd, m) {
   m.impl("attention", &lighthouse::attention_operator);
   m.impl("retained_length", &lighthouse::retained_length_operator);
+  m.impl("warn_dense", &lighthouse::warn_dense_operator);
   m.impl("top_k", &lighthouse::top_k_operator);
   m.impl("num_tiles", &lighthouse::num_tiles_operator);
 }

@@ -30,6 +30,7 @@ TORCH_LIBRARY(lighthouse, m) {
       ", bool cover_prefix, bool causal_selection, float? scale, str? inner=None) -> Tensor");
   m.def("dense_attention(Tensor query, Tensor key, Tensor value, float? scale, str? inner=None) -> Tensor");
   m.def("retained_length(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
+  m.def("warn_dense(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> ()");
   m.def("top_k(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
   m.def("num_tiles(SymInt num_tokens, " LIGHTHOUSE_PYRAMID_SCHEMA ") -> SymInt");
 }

@@ -47,7 +47,7 @@ def cases(pyramid: tuple = PYRAMID) -> dict[str, list[tuple]]:
     }
 
 
-WITHOUT_TENSORS = {"retained_length", "num_tiles", "top_k"}
+WITHOUT_TENSORS = {"retained_length", "num_tiles", "top_k", "warn_dense"}
 WITHOUT_GRADIENT = {"select", "select_windows", "entries", "writes"}
 
 

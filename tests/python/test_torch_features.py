@@ -96,6 +96,19 @@ def test_compiles_whole_and_once_whatever_is_called(way, options):
     assert counter.frame_count == 1
 
 
+@pytest.mark.parametrize("inner", [None, causal_sdpa])
+@pytest.mark.parametrize("dynamic, numbers", [(False, "of 90 tokens"), (True, "all N of N tokens")])
+def test_compiled_code_says_that_it_runs_dense(inner, dynamic, numbers, capfd):
+    torch._dynamo.reset()
+    options = dict(pooling_factor=9, top_k=1024 + 2 * dynamic + 4 * (inner is None))  # a warning is given once
+    compiled = torch.compile(lambda *x: lighthouse.attention(*x, inner=inner, **options), fullgraph=True, dynamic=dynamic, backend="aot_eager")
+    leaves = inputs(90)
+    torch.testing.assert_close(compiled(*leaves), lighthouse.attention(*leaves, num_levels=1))
+    said = capfd.readouterr().err
+    assert f"{numbers} would be retained" in said or f"{numbers} or more would be retained" in said
+    assert f"pooling_factor=9, top_k={options['top_k']}" in said
+
+
 def test_the_geometry_of_compiled_code_is_the_librarys(monkeypatch):
     draw = random.Random(11)
     cases = 0

@@ -117,6 +117,17 @@ TEST(Checkpoint, AreKeptToANumber) {
   EXPECT_EQ(paths[2].filename(), "step-00000018.safetensors");
 }
 
+TEST(Checkpoint, AreListedByTheirSteps) {
+  const TemporaryFolder folder;
+  for (const char* name : {"step-100000000.safetensors", "step-99999999.safetensors", "step-00000007.safetensors",
+                           "step-00000008.safetensors.tmp", "step-x.safetensors", "notes"})
+    folder.write(name, "");
+  std::vector<std::string> names;
+  for (const auto& path : train::list_checkpoints(folder.path())) names.push_back(path.filename().string());
+  EXPECT_EQ(names, (std::vector<std::string>{"step-00000007.safetensors", "step-99999999.safetensors",
+                                             "step-100000000.safetensors"}));
+}
+
 TEST(Checkpoint, RefusesWhatItDoesNotFit) {
   const TemporaryFolder folder;
   RunConfig config = named_run(folder, "run");
@@ -274,6 +285,19 @@ TEST(Config, DifferencesByKey) {
   EXPECT_TRUE(differences[1].is_harmless());
   EXPECT_EQ(differences[2].key, "stages.1.top_k");
   EXPECT_FALSE(differences[2].is_harmless());
+}
+
+TEST(Config, NamingTheDefaultTopKIsNoDifference) {
+  const TemporaryFolder folder;
+  RunConfig left_out = tiny_run(folder);
+  left_out.attention.top_k = {};
+  RunConfig named = left_out;
+  named.attention.top_k = 2;  // 128 tokens
+  EXPECT_TRUE(train::config_differences(left_out, named).empty());
+  named.attention.top_k = 4;
+  const auto differences = train::config_differences(left_out, named);
+  ASSERT_EQ(differences.size(), 1U);
+  EXPECT_EQ(train::to_text(differences), "\n  attention.top_k: 2 before, 4 now");
 }
 
 }  // namespace

@@ -195,7 +195,7 @@ TEST(Config, EveryNumberHasBoundsThatErrorsName) {
       expect(std::string(key) + "=" + value, std::string(key) + " must be a number of at least ");
   }
   expect("optimizer.learning_rate=1e-60",
-         "optimizer.learning_rate must be 0 or a number of at least 1e-30 and at most 1e+15; got 1e-60");
+         "optimizer.learning_rate must be 0 or a number of at least 1e-30 and at most 1e+30; got 1e-60");
   expect("seed=9223372036854775808", "and at most 9223372036854775807; got");
   expect("model.num_hidden_layers=1000000000000", "at least 1 and at most 65536; got 1000000000000");
   expect("output_dir=5", "output_dir must be text in quotes; got 5");

@@ -79,6 +79,45 @@ TEST(InitialWeights, NameTheKeysThatDiffer) {
   expect_error([&] { read(folder, "init = \"" + (folder.path() / "next").string() + "\"", ""); }, {"config.toml"});
 }
 
+// A run that was begun when the default was another has that number in its config.toml.
+TEST(InitialWeights, ARunKeepsTheTopKThatItWasBegunWith) {
+  const TemporaryFolder folder;
+  RunConfig begun = tiny_run(folder);
+  begun.attention.top_k = 16;
+  begun.stages = {stage(true, 2)};
+  begun.checkpoint.interval = 1;
+  {
+    train::Trainer trainer(begun);
+    train::RunFolder run(begun, train::FolderUse::kNew);
+    run.begin(std::nullopt);
+    train::Observer observer;
+    observer.should_stop = [] { return true; };
+    trainer.run(observer, &run);
+  }
+  const std::string stored = train::to_toml(begun);
+  ASSERT_NE(stored.find("top_k = 16\n"), std::string::npos);
+  std::string text = stored;  // the user's file names none
+  text.erase(text.find("top_k = 16\n"), std::string("top_k = 16\n").size());
+  const auto path = folder.write("mine.toml", text);
+  const auto load = [&](bool resume, const std::vector<std::string>& overrides = {}) {
+    return train::load_run_config(path, overrides, "", resume);
+  };
+
+  const RunConfig resumed = load(/*resume=*/true);
+  EXPECT_EQ(train::to_toml(resumed), stored);
+  train::Trainer trainer(resumed);
+  train::RunFolder run(resumed, train::FolderUse::kResume);
+  const auto checkpoint = run.newest_checkpoint([](const std::string& problem) { ADD_FAILURE() << problem; });
+  ASSERT_TRUE(checkpoint);
+  trainer.restore(*checkpoint, "the checkpoint");
+  EXPECT_EQ(trainer.step(), 1);
+
+  EXPECT_EQ(load(/*resume=*/false).attention.top_k, std::nullopt) << "a new run has the default";
+  const RunConfig other = load(/*resume=*/true, {"attention.top_k=12"});
+  EXPECT_EQ(other.attention.top_k, 12) << "what is named holds";
+  expect_error([&] { train::Trainer(other).restore(*checkpoint, "X"); }, {"attention.top_k: 16 before, 12 now"});
+}
+
 TEST(InitialWeights, AreNotOverwrittenByTheirOwnRun) {
   const TemporaryFolder folder;
   const RunConfig source = source_run(folder);
