@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.distributed as dist
+import transformers
 from torch import nn
 
 from lighthouse_attention.integrations.transformers import dense_attention, register, use_dense, use_lighthouse
@@ -114,6 +115,40 @@ def test_all_of_them_or_none():
     with pytest.raises(ValueError, match="nonsense"):
         use_dense(models, "nonsense")
     assert [model.config._attn_implementation for model in models] == ["sdpa"] * 2
+
+
+class Holder(transformers.PreTrainedModel):
+    """A model of another library, with a model in it whose configuration is its own."""
+
+    config_class = transformers.LlamaConfig
+    _supports_sdpa = True
+
+    def __init__(self, backbone: nn.Module):
+        super().__init__(transformers.LlamaConfig(num_hidden_layers=2))
+        self.backbone = backbone
+        self.post_init()
+
+
+def test_a_model_in_a_model_of_another_configuration():
+    backbone = llama()
+    holder = Holder(backbone)
+    use_lighthouse(backbone)
+    assert (holder.config._attn_implementation, backbone.config._attn_implementation) == ("sdpa", "lighthouse")
+    with dense_attention(holder):
+        assert backbone.config._attn_implementation == "sdpa"
+    assert (holder.config._attn_implementation, backbone.config._attn_implementation) == ("sdpa", "lighthouse")
+    use_dense(holder)
+    assert backbone.config._attn_implementation == "sdpa"
+    use_lighthouse(holder)
+    assert backbone.config._attn_implementation == "lighthouse" and backbone(tokens()).logits.isfinite().all()
+
+
+def test_a_model_in_a_model_that_does_not_take_its_attention_by_name():
+    config = transformers.BloomConfig(vocab_size=64, hidden_size=32, n_layer=1, n_head=2)
+    holder = Holder(transformers.BloomForCausalLM(config))
+    with pytest.raises(ValueError, match='Holder does not take its attention by name: it stays at "eager"'):
+        use_lighthouse(holder)
+    assert holder.config._attn_implementation == "sdpa"
 
 
 @pytest.mark.parametrize("call", [use_lighthouse, use_dense, lambda held: dense_attention(held).__enter__()])

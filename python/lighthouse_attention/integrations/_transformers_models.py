@@ -54,6 +54,42 @@ def _may_attend(layer: nn.Module) -> bool:
     return any("Attention" in kind.__name__ or hasattr(sys.modules.get(kind.__module__), "ALL_ATTENTION_FUNCTIONS") for kind in kinds)
 
 
+def implementations_of_layers(model: PreTrainedModel) -> list[Optional[str]]:
+    """The names by which the layers take their attention: of the innermost model that each is in, which may be of another kind
+    than the outermost."""
+    found: list[Optional[str]] = []
+
+    def look(module: nn.Module, config: Any) -> None:
+        config = module.config if isinstance(module, PreTrainedModel) else config
+        if is_whole_number(getattr(module, "layer_idx", None)):
+            found.append(config._attn_implementation)
+        for child in module.children():
+            look(child, config)
+
+    look(model, model.config)
+    return found
+
+
+def implementations_of(models: Iterable[nn.Module]) -> list[tuple[Any, Optional[str]]]:
+    """Every configuration in models, with the name in it."""
+    found: dict[int, Any] = {}
+
+    def look(config: Any) -> None:
+        if hasattr(config, "_attn_implementation") and id(config) not in found:
+            found[id(config)] = config
+            for part in getattr(config, "sub_configs", ()):
+                look(getattr(config, part, None))
+
+    for module in (module for model in models for module in model.modules()):
+        look(getattr(module, "config", None))
+    return [(config, config._attn_implementation) for config in found.values()]
+
+
+def restore_implementations(before: list[tuple[Any, Optional[str]]]) -> None:
+    for config, implementation in before:
+        config._attn_implementation = {"": implementation}  # its own, and of none of its parts
+
+
 def checked_layers(name: str, layers: Iterable[int]) -> frozenset[int]:
     """Indices of layers, if they are that: whole numbers of at least 0. One that is named twice is one layer, as in a run's
     configuration."""

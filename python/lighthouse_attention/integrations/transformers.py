@@ -1,7 +1,7 @@
 """Lighthouse attention in Hugging Face transformers: any causal decoder that takes its attention by name.
 
     >>> from lighthouse_attention.integrations.transformers import register
-    >>> register(top_k=1536, causal_selection=True, full_attention_layers=[0, 1])
+    >>> register(causal_selection=True, full_attention_layers=[0, 1])   # top_k: by default about N / 64
     >>> model.set_attn_implementation("lighthouse")   # train
     >>> model.set_attn_implementation("sdpa")         # recover, evaluate, generate, save: the same model, dense
 
@@ -33,9 +33,12 @@ from ._transformers_models import (
     checked_layer_options,
     checked_layers,
     expect_layers_of,
+    implementations_of,
+    implementations_of_layers,
     models_in,
     refuse_missing_layers,
     refuse_unknown,
+    restore_implementations,
 )
 from ._transformers_scores import forget_inputs, keep_inputs, scores_of
 
@@ -154,13 +157,12 @@ def use_dense(model: Models, implementation: str = "sdpa") -> None:
 def dense_attention(model: Models, implementation: str = "sdpa") -> Iterator[None]:
     """Dense for a while, to evaluate or to generate during training: ``with dense_attention(model): model.generate(...)``."""
     models = models_in(model)
-    before = [_implementations(each.config) for each in models]
+    before = implementations_of(models)
     _set_implementation(models, implementation)
     try:
         yield
     finally:
-        for each, implementations in zip(models, before):
-            each.set_attn_implementation(implementations)
+        restore_implementations(before)
 
 
 def _attention_function(name: str) -> Callable[..., tuple[Tensor, None]]:
@@ -200,24 +202,19 @@ def _checked(attention_options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(attention_options)
 
 
-def _implementations(config: Any) -> dict[str, Any]:
-    """Of a configuration (under "") and of its parts, as set_attn_implementation takes them."""
-    parts = {key: getattr(config, key, None) for key in config.sub_configs}
-    return {"": config._attn_implementation, **{key: _implementations(part) for key, part in parts.items() if part is not None}}
-
-
 def _set_implementation(models: list[Any], name: str) -> None:
     """For all of them, or for none."""
-    before = [_implementations(model.config) for model in models]
+    before = implementations_of(models)
     try:
         for model in models:
             model.set_attn_implementation(name)
-            if model.config._attn_implementation != name:
+            of_layers = implementations_of_layers(model)
+            stays = next((x for x in [model.config._attn_implementation, *of_layers] if x != name), None)
+            if model.config._attn_implementation != name or (of_layers and name not in of_layers):
                 raise ValueError(
-                    f"lighthouse: {type(model).__name__} does not take its attention by name: it stays at "
-                    f'"{model.config._attn_implementation}" where "{name}" was asked for'
+                    f'lighthouse: {type(model).__name__} does not take its attention by name: it stays at "{stays}" where "{name}" '
+                    "was asked for"
                 )
     except Exception:
-        for model, implementations in zip(models, before):
-            model.set_attn_implementation(implementations)
+        restore_implementations(before)
         raise
