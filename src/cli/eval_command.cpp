@@ -191,8 +191,9 @@ void check_data(train::Corpus& corpus, const std::optional<train::DataRecord>& r
   watch_reading(corpus);
   if (!record || corpus.matches(*record)) return;
   throw std::runtime_error(
-      "the data changed since the model was trained (other files, another order of them, or other bytes), so what was "
-      "held out cannot be told from what was trained on. Put the data back as it was, or pass --tasks retrieval copy");
+      "the data changed since the model was trained (" + corpus.difference_from(*record) +
+      "), so what was held out cannot be told from what was trained on. Put the data back as it was, or pass --tasks "
+      "retrieval copy");
 }
 
 model::Decoder fresh_decoder(const train::RunConfig& config, const train::ComputePlan& plan) {

@@ -188,17 +188,16 @@ void write_checkpoint(const fs::path& path, const Checkpoint& checkpoint) {
   append(tensors, kSecondMoment, checkpoint.second_moments);
   append(tensors, kStep, checkpoint.optimizer_steps);
   tensors.emplace_back(kRandomState, checkpoint.random_state);
-  model::write_safetensors(path, tensors,
-                           {{kKind, std::string(kFormat)},
-                            {"step", std::to_string(checkpoint.position.step)},
-                            {"stages_done", std::to_string(checkpoint.position.stages_done)},
-                            {"seconds", exact_text(checkpoint.position.seconds)},
-                            {"data_fingerprint", io::to_hex(checkpoint.data.fingerprint)},
-                            {"data_times", checkpoint.data.times ? io::to_hex(*checkpoint.data.times) : ""},
-                            {kSkipped, std::to_string(checkpoint.skipped_in_a_row)},
-                            {"metrics_bytes", std::to_string(checkpoint.metrics_bytes)},
-                            {"environment", io::json_text(io::Json(checkpoint.environment))},
-                            {"config", to_toml(checkpoint.config)}});
+  model::Metadata metadata = to_metadata(checkpoint.data);
+  metadata.merge(model::Metadata{{kKind, std::string(kFormat)},
+                                 {"step", std::to_string(checkpoint.position.step)},
+                                 {"stages_done", std::to_string(checkpoint.position.stages_done)},
+                                 {"seconds", exact_text(checkpoint.position.seconds)},
+                                 {kSkipped, std::to_string(checkpoint.skipped_in_a_row)},
+                                 {"metrics_bytes", std::to_string(checkpoint.metrics_bytes)},
+                                 {"environment", io::json_text(io::Json(checkpoint.environment))},
+                                 {"config", to_toml(checkpoint.config)}});
+  model::write_safetensors(path, tensors, metadata);
 }
 
 Checkpoint read_checkpoint(const fs::path& path) {
@@ -216,11 +215,9 @@ Checkpoint read_checkpoint(const fs::path& path) {
   checkpoint.position.step = metadata.number<int64_t>("step");
   checkpoint.position.stages_done = metadata.number<int64_t>("stages_done");
   checkpoint.position.seconds = metadata.number<double>("seconds");
-  checkpoint.data.fingerprint = metadata.number<uint64_t>("data_fingerprint", 16);
-  // Older releases wrote none.
-  if (file.metadata.contains("data_times") && !metadata.text("data_times").empty()) {
-    checkpoint.data.times = metadata.number<uint64_t>("data_times", 16);
-  }
+  const auto data = record_in(file.metadata);
+  if (!data) fail(source, "its metadata's \"data_fingerprint\" must be a hexadecimal number");
+  checkpoint.data = *data;
   checkpoint.skipped_in_a_row = skipped_in(file.metadata, metadata);
   checkpoint.rewritten = file.rewritten;
   checkpoint.metrics_bytes = metadata.number<uint64_t>("metrics_bytes");

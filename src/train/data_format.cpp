@@ -213,17 +213,17 @@ void expect_text(const fs::path& path, const FileSample& sample, bool by_name) {
   }
 }
 
-bool looks_like_ascii(const FileSample& sample) {
+bool looks_like_text(const FileSample& sample) {
   constexpr size_t kEnough = 128;
   size_t bytes = 0;
   for (const auto& piece : sample.pieces) {
     bytes += piece.bytes.size();
-    const bool printed = std::all_of(piece.bytes.begin(), piece.bytes.end(), [](unsigned char c) {
-      return (c >= 0x20 && c < 0x7F) || c == '\n' || c == '\r' || c == '\t';
+    const bool controls = std::any_of(piece.bytes.begin(), piece.bytes.end(), [](unsigned char c) {
+      return (c < 0x20 && c != '\n' && c != '\r' && c != '\t' && c != '\f') || c == 0x7F;
     });
-    if (!printed) return false;
+    if (controls) return false;
   }
-  return bytes >= kEnough;
+  return bytes >= kEnough && is_utf8(sample);
 }
 
 bool is_utf8(const FileSample& sample) {

@@ -27,8 +27,8 @@ void expect_text(const std::filesystem::path& path, const FileSample& sample, bo
 /// ".bin" of "tokens.BIN".
 std::string lower_extension(const std::filesystem::path& path);
 
-/// Whether all bytes are those of printed ASCII, and there are enough of them to say so.
-bool looks_like_ascii(const FileSample& sample);
+/// Whether all of the sample is UTF-8 without control characters, and there is enough of it to say so.
+bool looks_like_text(const FileSample& sample);
 
 /// Whether all of the sample could be UTF-8 text, which has no zero bytes.
 bool is_utf8(const FileSample& sample);

@@ -2,8 +2,14 @@
 
 #include <charconv>
 
+#include "io/checksum.h"
+
 namespace lighthouse::train {
 namespace {
+
+constexpr const char* kFingerprint = "data_fingerprint";
+constexpr const char* kTimes = "data_times";
+constexpr const char* kSize = "data_size";
 
 std::optional<uint64_t> hexadecimal(const std::string& digits) {
   uint64_t value = 0;
@@ -14,11 +20,20 @@ std::optional<uint64_t> hexadecimal(const std::string& digits) {
 
 }  // namespace
 
-std::optional<DataRecord> DataRecord::from_text(const std::string& fingerprint_digits,
-                                                const std::string& times_digits) {
-  const auto fingerprint = hexadecimal(fingerprint_digits);
+Metadata to_metadata(const DataRecord& record) {
+  Metadata metadata = {{kFingerprint, io::to_hex(record.fingerprint)}, {kSize, record.size}};
+  if (record.times) metadata.emplace(kTimes, io::to_hex(*record.times));
+  return metadata;
+}
+
+std::optional<DataRecord> record_in(const Metadata& metadata) {
+  const auto text = [&](const char* key) {
+    const auto found = metadata.find(key);
+    return found == metadata.end() ? std::string() : found->second;
+  };
+  const auto fingerprint = hexadecimal(text(kFingerprint));
   if (!fingerprint) return std::nullopt;
-  return DataRecord(*fingerprint, hexadecimal(times_digits));
+  return DataRecord(*fingerprint, hexadecimal(text(kTimes)), text(kSize));
 }
 
 }  // namespace lighthouse::train

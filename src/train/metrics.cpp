@@ -81,6 +81,13 @@ int64_t count_skipped(const std::vector<StepRecord>& steps) {
 
 namespace {
 
+std::string text_of_record(const std::filesystem::path& path) {
+  io::InputFile file(path);
+  std::string text(file.size(), '\0');
+  if (!file.read(text.data(), text.size())) throw std::runtime_error(path.string() + " was cut while it was read");
+  return text;
+}
+
 struct Line {
   std::string_view text;  // without its end
   size_t number = 0;      // from 1
@@ -137,7 +144,7 @@ void expect_record_to_cut(const std::filesystem::path& path, const Line& line, i
 }  // namespace
 
 Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> bytes) {
-  std::string text = io::read_file(path);
+  std::string text = text_of_record(path);
   if (bytes && text.size() < *bytes) fail_shorter(path, *bytes, text.size());
   if (bytes) text.resize(*bytes);
   Metrics metrics;
@@ -146,8 +153,24 @@ Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> 
   return metrics;
 }
 
+int64_t last_recorded_step(const std::filesystem::path& path) {
+  const std::string text = text_of_record(path);
+  int64_t last = 0;
+  Lines lines(text);
+  while (const auto line = lines.next()) {
+    try {
+      const Json record = io::parse_json(line->text, "");
+      const auto step = record.is_object() ? record.find("step") : record.end();
+      if (step != record.end() && step->is_number_integer()) last = std::max(last, step->get<int64_t>());
+    } catch (const io::JsonError&) {
+      // Half a line, as a kill leaves it; or not a run's, which read_kept_record() names.
+    }
+  }
+  return last;
+}
+
 KeptRecord read_kept_record(const std::filesystem::path& path, int64_t step, uint64_t bytes) {
-  const std::string text = io::read_file(path);
+  const std::string text = text_of_record(path);
   KeptRecord kept;
   std::string plain;
   Lines lines(text);

@@ -53,6 +53,9 @@ int64_t count_skipped(const std::vector<StepRecord>& steps);
 /// std::runtime_error naming the file, the line and what is wrong with it.
 Metrics read_metrics(const std::filesystem::path& path, std::optional<uint64_t> bytes = std::nullopt);
 
+/// The highest step that a line of the file names, whatever else is in it; 0 where none does.
+int64_t last_recorded_step(const std::filesystem::path& path);
+
 /// What a run that goes on from a checkpoint keeps of its record.
 struct KeptRecord {
   Metrics records;
@@ -60,7 +63,7 @@ struct KeptRecord {
   std::optional<std::string> restored;
 };
 
-/// The record up to `step`, which had `bytes` bytes when the checkpoint of that step was written. Throws
+/// The record up to `step`, which had `bytes` bytes when the checkpoint of that step was written; 0 keeps nothing. Throws
 /// std::runtime_error where those lines are other ones now, and where what follows, and is to be cut off, has a line
 /// that no run wrote: nothing of a user's own is lost.
 KeptRecord read_kept_record(const std::filesystem::path& path, int64_t step, uint64_t bytes);

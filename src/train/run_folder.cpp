@@ -34,13 +34,6 @@ bool is_of_run(const fs::path& weights, const fs::path& folder) {
   return file == run || file.parent_path() == run / kCheckpointsName;
 }
 
-int64_t last_step(const Metrics& records) {
-  int64_t last = 0;
-  for (const auto& record : records.steps) last = std::max(last, record.step);
-  for (const auto& record : records.validations) last = std::max(last, record.step);
-  return last;
-}
-
 /// The first step after `step` at which a run writes a checkpoint.
 int64_t next_checkpoint(const RunConfig& config, int64_t step) {
   const int64_t interval = config.checkpoint.interval;
@@ -127,7 +120,7 @@ void RunFolder::expect_no_checkpoint_lost(const std::optional<Checkpoint>& newes
   const auto damaged = list_damaged(checkpoints_);
   const bool newer_damaged = !damaged.empty() && step_of_name(damaged.back().stem().string()).value_or(0) > step;
   if ((newest && newer_damaged) || !fs::exists(record)) return;
-  const int64_t recorded = last_step(read_metrics(record));
+  const int64_t recorded = last_recorded_step(record);
   const fs::path begun = folder_ / kConfigName;
   const RunConfig config = fs::exists(begun) ? load_config(begun, {}, {.trains = false, .model_of_init = nullptr})
                                              : (newest ? newest->config : config_);
@@ -149,7 +142,9 @@ Metrics RunFolder::begin(const std::optional<Checkpoint>& checkpoint) {
   const fs::path record = folder_ / kMetricsName;
   const uint64_t keep = checkpoint ? checkpoint->metrics_bytes : 0;
   KeptRecord kept;
-  if (keep > 0) kept = read_kept_record(record, checkpoint->position.step, keep);
+  if (keep > 0 || (use_ == FolderUse::kResume && fs::exists(record))) {
+    kept = read_kept_record(record, checkpoint ? checkpoint->position.step : 0, keep);
+  }
   remove_leftovers();
   if (use_ == FolderUse::kOverwrite) remove_run();
   // While a run goes on, its newest checkpoint is what it has come to; its old result would hide that.
@@ -259,9 +254,7 @@ void RunFolder::prune() const {
 }
 
 void RunFolder::save_model(const model::Decoder& decoder, const DataRecord& data) {
-  model::write_safetensors(
-      folder_ / kModelName, model::named_parameters(*decoder),
-      {{kFingerprintKey, io::to_hex(data.fingerprint)}, {kTimesKey, data.times ? io::to_hex(*data.times) : ""}});
+  model::write_safetensors(folder_ / kModelName, model::named_parameters(*decoder), to_metadata(data));
 }
 
 bool RunFolder::has_model() const { return fs::exists(folder_ / kModelName); }

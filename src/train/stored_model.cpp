@@ -26,24 +26,29 @@ fs::path stored_at(const fs::path& path) {
 
 /// What stands where a model was expected.
 std::string describe_other(const fs::path& path) {
-  const std::string expected = "; expected a run's folder, a checkpoint's file, or the folder of an imported model";
-  if (!fs::exists(path)) return " does not exist" + expected;
+  const std::string expected = "expected a run's folder, a checkpoint's file, or the folder of an imported model";
+  if (!fs::exists(path)) return "there is no " + path.string() + "; " + expected;
   const bool folder = fs::is_directory(path);
   const fs::path home = folder ? path : fs::absolute(path).parent_path();
   if (is_file(home / "config.json") && !is_file(home / kConfigName)) {
-    return std::string(folder ? " is" : " belongs to") +
+    return path.string() + (folder ? " is" : " belongs to") +
            " a model in Hugging Face's format. Bring it in first: " + text::command() + " import " +
            text::shell_word(home.string()) + " --out FOLDER; then name that folder";
   }
   const fs::path run = fs::absolute(folder ? path / "" : path).parent_path().parent_path();
   if (folder && fs::absolute(path / "").parent_path().filename() == kCheckpointsName && is_file(run / kConfigName)) {
-    return " holds a run's checkpoints: name one of them, or the run's folder, " + run.string();
+    return path.string() + " holds a run's checkpoints: name one of them, or the run's folder, " + run.string();
   }
-  if (!folder && is_file(home / kConfigName)) return " is no checkpoint: name the run's folder, " + home.string();
-  return (folder ? std::string(" has no ") + kConfigName : " is no checkpoint") + expected;
+  if (!folder && is_file(home / kConfigName)) {
+    return path.string() + " is no checkpoint: name the run's folder, " + home.string();
+  }
+  return path.string() + (folder ? " is another folder; " : " is no checkpoint; ") + expected;
 }
 
-[[noreturn]] void fail_other(const fs::path& path) { throw std::runtime_error(path.string() + describe_other(path)); }
+[[noreturn]] void fail_other(const fs::path& path) {
+  const fs::path missing = is_file(path) ? path : path / kConfigName;
+  throw std::runtime_error("cannot read " + missing.string() + ": " + describe_other(path));
+}
 
 StoredModel from_checkpoint(const fs::path& path) {
   Checkpoint checkpoint = read_checkpoint(path);
@@ -67,7 +72,7 @@ StoredModel from_file(const fs::path& path) {
 
 StoredModel from_result(const fs::path& path, RunConfig config) {
   model::SafetensorsFile file = model::read_safetensors(path);
-  const auto data = DataRecord::from_text(file.metadata[kFingerprintKey], file.metadata[kTimesKey]);
+  const auto data = record_in(file.metadata);
   StoredModel stored{std::move(config), std::move(file.tensors), path, {}, data, {}};
   if (file.rewritten) {
     stored.remark = path.string() + " was written again by another program" +

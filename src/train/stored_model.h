@@ -15,9 +15,6 @@ namespace lighthouse::train {
 /// The folder, in a run's or an imported model's, of files that came with the model from elsewhere: its tokenizer, and
 /// the configuration that names its special tokens.
 inline constexpr const char* kCarriedFolder = "huggingface";
-/// In the metadata of model.safetensors.
-inline constexpr const char* kFingerprintKey = "data_fingerprint";
-inline constexpr const char* kTimesKey = "data_times";
 
 struct StoredModel {
   RunConfig config;                ///< Of an imported model: without data.paths and stages.

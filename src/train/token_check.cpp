@@ -86,7 +86,7 @@ std::string explanation(const FileSample& sample, const TokenLayout& layout, int
            std::to_string(size_of(layout.type)) + "\").tofile(...)";
   }
   if (layout.says_its_type) return "";
-  if (looks_like_ascii(sample)) return ". The file looks like text: data.format = \"text\" reads it as such";
+  if (looks_like_text(sample)) return ". The file looks like text: data.format = \"text\" reads it as such";
   for (const TokenType other : {TokenType::kUint16, TokenType::kUint32}) {
     if (other == layout.type || sample.size % size_of(other) != 0) continue;
     if (!fit(numbers_of(sample, other, layout.header), vocab_size)) continue;
@@ -119,7 +119,7 @@ std::string beyond_vocabulary(const fs::path& path, uint64_t place, int64_t toke
 
 void expect_tokens(const fs::path& path, const FileSample& sample, const TokenLayout& layout, int64_t vocab_size) {
   if (!layout.says_its_type) expect_width(path, sample, layout.type);
-  if (layout.guessed && looks_like_ascii(sample)) {
+  if (layout.guessed && looks_like_text(sample)) {
     throw std::runtime_error(
         path.string() +
         " looks like text, and its name (.bin) is one of token numbers. Set data.format = \"text\" to "

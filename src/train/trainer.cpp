@@ -144,9 +144,8 @@ void Trainer::restore(const Checkpoint& checkpoint, const std::string& source, b
                              "\nGo back to it, or pass --allow-changes to go on under the new one");
   }
   if (!corpus_.matches(checkpoint.data)) {
-    throw std::runtime_error("the data changed since " + source +
-                             " was written: other files, another order of them, or other bytes. Expected the data that "
-                             "the run began with");
+    throw std::runtime_error("the data changed since " + source + " was written: " +
+                             corpus_.difference_from(checkpoint.data) + ". Expected the data that the run began with");
   }
   if (checkpoint.config.tokens_per_step() != config_.tokens_per_step() ||
       checkpoint.config.data.context_length != config_.data.context_length) {
@@ -212,19 +211,6 @@ Trainer::PendingStep Trainer::start_step(const StageConfig& stage) {
     on_host.copy_(report, /*non_blocking=*/true);
   }
   return {std::move(record), on_host, Moment(plan_.device)};
-}
-
-/// Where the data cannot be read any more, the steps so far are saved before the run ends.
-Trainer::PendingStep Trainer::start_step_or_save(const StageConfig& stage, Progress& progress) {
-  try {
-    return start_step(stage);
-  } catch (const DataError& error) {
-    finish_all(progress);
-    if (progress.folder == nullptr || position_.step == 0) throw;
-    save(progress);
-    throw DataError(std::string(error.what()) + ". A checkpoint has the steps up to " +
-                    std::to_string(position_.step) + ": put the data back as it was, and go on with --resume");
-  }
 }
 
 /// Waits for the oldest step, and records it.
@@ -320,7 +306,7 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
   const auto asked = [](const std::function<bool()>& question) { return question && question(); };
   progress.before = Moment(plan_.device);
   while (position_.step < stage_end) {
-    progress.pending.push_back(start_step_or_save(stage, progress));
+    progress.pending.push_back(start_step(stage));
     while (progress.pending.size() > ahead) finish_step(progress);
     if (progress.skipped_in_a_row >= config_.training.max_skipped_steps) finish_all(progress);
     if (position_.step == stage_end) break;
@@ -347,6 +333,19 @@ void Trainer::run_stage(const StageConfig& stage, int64_t stage_begin, Progress&
   save(progress);
 }
 
+/// Where the data cannot be read any more, the steps so far are saved before the run ends.
+void Trainer::run_stage_or_save(const StageConfig& stage, int64_t stage_begin, Progress& progress) {
+  try {
+    run_stage(stage, stage_begin, progress);
+  } catch (const DataError& error) {
+    finish_all(progress);
+    if (progress.folder == nullptr || position_.step == 0) throw;
+    save(progress);
+    throw DataError(std::string(error.what()) + ". A checkpoint has the steps up to " + std::to_string(position_.step) +
+                    ": put the data back as it was, and go on with --resume");
+  }
+}
+
 RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_far) {
   // Before the first step, not at the first checkpoint: a signal that asks for one must not wait for this.
   if (folder != nullptr) corpus_.record();
@@ -364,7 +363,7 @@ RunResult Trainer::run(const Observer& observer, RunFolder* folder, Metrics so_f
     if (!done) {
       if (observer.on_stage) observer.on_stage(stage, i);
       position_.stages_done = i;
-      run_stage(stage, begin, progress);
+      run_stage_or_save(stage, begin, progress);
       const bool more = i + 1 < count;
       progress.result.stopped |= more && observer.should_stop && observer.should_stop();
     }

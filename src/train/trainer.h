@@ -93,11 +93,11 @@ class Trainer {
   /// A step that the device may still be at.
   struct PendingStep;
   PendingStep start_step(const StageConfig& stage);
-  PendingStep start_step_or_save(const StageConfig& stage, Progress& progress);
   void finish_step(Progress& progress);
   void finish_all(Progress& progress);
   torch::Tensor to_device(const torch::Tensor& tokens) const;
   void run_stage(const StageConfig& stage, int64_t stage_begin, Progress& progress);
+  void run_stage_or_save(const StageConfig& stage, int64_t stage_begin, Progress& progress);
   void validate(const StageConfig& stage, bool stage_end, Progress& progress);
   void save(Progress& progress);
   void apply_attention(const StageConfig& stage);

@@ -182,6 +182,11 @@ TEST(DataFormat, NumbersOfAnotherWidthAreRefused) {
   std::string text;
   while (text.size() < 1000) text += "all work and no play\n";
   refused(text, DataFormat::kAuto, 65536, {"looks like text", "data.format = \"text\""});
+  std::string letters;
+  while (letters.size() < 1000) letters += "中é";
+  refused(letters, DataFormat::kAuto, 65536, {"looks like text"});
+  const auto one = folder.write("one.bin", as_bytes(std::vector<uint16_t>(5000, 300)));
+  EXPECT_EQ(train::TokenSource(one, DataFormat::kAuto, 301).num_tokens(), 5000) << "its bytes are UTF-8 as well";
   refused(text, DataFormat::kUint16, 256, {"is 27745", "looks like text"});
   refused(as_bytes(large) + "x", DataFormat::kAuto, 100000, {"tokens of 4 bytes (uint32); got 160001 bytes"});
   // Samples of a large file find what its start does not show.
