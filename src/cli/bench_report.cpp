@@ -4,6 +4,7 @@
 
 #include "cli/bench_charts.h"
 #include "cli/number_text.h"
+#include "text/number_text.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -56,14 +57,14 @@ std::string bench_result_text(const BenchReport& report) {
 std::string bench_setting_text(const BenchReport& report) {
   const auto& e = report.provenance;
   return e.cpu + ", " + threads_text(report.provenance) + ", " + e.instruction_set + "; lighthouse " + e.lighthouse +
-         ", torch " + e.torch + ", commit " + e.commit + ", " + e.date + "; " + layer_text(report.setting) + ".";
+         ", torch " + e.torch + inner_kernel_text(e) + ", commit " + e.commit + ", " + e.date + "; " + layer_text(report.setting) + ".";
 }
 
-std::string bench_legend_text(const BenchReport& report) {
-  const std::string repeats = std::to_string(report.setting.repeats);
-  return "Times in ms, medians of " + repeats +
-         " iterations, dense and Lighthouse in turns; runs: of dense attention. \"dense\" is its figure for the column "
-         "before. fwd: the forward part of the iterations. ratio: dense over Lighthouse, forward and backward. inner: "
+std::string bench_legend_text(const BenchReport& report, bool full_names) {
+  return "Times in ms, medians of " + text::count_of(report.setting.repeats, "iteration") +
+         ", dense and Lighthouse in turns; runs: of dense attention. " +
+         (full_names ? "" : "\"dense\" is its figure for the column before. ") +
+         "fwd: the forward part of the iterations. ratio: dense over Lighthouse, forward and backward. inner: "
          "the "
          "attention call on the S gathered rows. beside: the layer's time less the inner call's, over the inner "
          "call's. "
@@ -163,7 +164,8 @@ void write_bench_page(const std::filesystem::path& path, const BenchReport& repo
   const std::string constants = take_out_constants(cases, 1, 5);
   page.heading("Times and memory");
   page.table(cases);
-  page.paragraph((constants.empty() ? "" : "In every row: " + constants + ". ") + bench_legend_text(report));
+  page.paragraph((constants.empty() ? "" : "In every row: " + constants + ". ") +
+                 bench_legend_text(report, /*full_names=*/true));
   report::Table stages = bench_stage_table(report);
   take_out_constants(stages, 1, 4);
   page.heading("Stages");

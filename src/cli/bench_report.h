@@ -20,8 +20,8 @@ struct BenchReport {
 
 /// One line: machine, versions, setting.
 std::string bench_setting_text(const BenchReport& report);
-/// How to read the tables.
-std::string bench_legend_text(const BenchReport& report);
+/// How to read the tables. `full_names`: each column of dense attention says what it is of, as in the page.
+std::string bench_legend_text(const BenchReport& report, bool full_names = false);
 
 /// A row per case.
 report::Table bench_table(const BenchReport& report);

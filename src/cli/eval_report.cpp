@@ -7,6 +7,7 @@
 #include "cli/number_text.h"
 #include "report/heat_matrix.h"
 #include "report/html_page.h"
+#include "text/number_text.h"
 
 namespace lighthouse::cli {
 namespace {
@@ -28,8 +29,8 @@ std::string describe(const Evaluation& e) {
 }
 
 std::string loss_text(const analysis::PositionLoss& loss) {
-  return "Held-out loss by position, nats per token, over " + std::to_string(loss.sequences) +
-         " sequences. 95% intervals are Student's t over the means of single sequences.";
+  return "Held-out loss by position, nats per token, over " + text::count_of(loss.sequences, "sequence") +
+         ". 95% intervals are Student's t over the means of single sequences.";
 }
 
 std::string retrieval_text() {
@@ -106,11 +107,11 @@ std::string overall_line(const Evaluation& e) {
 std::string copy_line(const std::string& name, const analysis::CopyCell& cell) {
   return name + ": " + number("%.3f", cell.score()) + " (" + to_text(cell.interval(), "%.3f") + "), loss " +
          number("%.3f", cell.loss().value) + " (" + to_text(cell.loss().interval, "%.3f") + "), " +
-         std::to_string(cell.shares.size()) + " trials.";
+         text::count_of(static_cast<int64_t>(cell.shares.size()), "trial") + ".";
 }
 
 std::string untrained_line(const Evaluation& e) {
-  return copy_line("Untrained weights, " + std::to_string(e.untrained->length) + " tokens", *e.untrained);
+  return copy_line("Untrained weights, " + text::count_of(e.untrained->length, "token"), *e.untrained);
 }
 
 /// The figures of all that was taken, each beside what says nothing about a model.

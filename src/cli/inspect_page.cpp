@@ -48,7 +48,7 @@ std::vector<report::HeatKey> level_keys(const Geometry& geometry) {
     const int64_t length = geometry.window_length(level);
     keys.push_back({last == 0 ? 1.0 : 1.0 - static_cast<double>(level) / static_cast<double>(last),
                     "level " + std::to_string(level) +
-                        (level == 0 ? ": kept as it is" : ": a mean of " + std::to_string(length) + " bytes")});
+                        (level == 0 ? ": kept as it is" : ": a mean of " + text::count_of(length, "byte"))});
   }
   return keys;
 }
@@ -141,8 +141,8 @@ void add_text(report::HtmlPage& page, const Inspection& inspection) {
   for (const int64_t count : kept_by) shares.push_back(static_cast<double>(count) / static_cast<double>(heads));
 
   page.heading("The text");
-  page.paragraph("Each character is shaded by the share of the " + std::to_string(heads) +
-                 " heads that keep it at level 0.");
+  page.paragraph("Each character is shaded by the share of the " + text::count_of(static_cast<int64_t>(heads), "head") +
+                 " that keep it at level 0.");
   if (inspection.text.size() > kTextLimit)
     page.paragraph("The first " + std::to_string(kTextLimit) + " of " + std::to_string(inspection.text.size()) +
                    " bytes are shown.");

@@ -34,7 +34,7 @@ std::optional<double> last_loss(const ReportedRun& run) {
 }
 
 std::string tokens_text(const ReportedRun& run) {
-  return report::short_number(static_cast<double>(tokens_of(run))) + " tokens";
+  return report::short_number(static_cast<double>(tokens_of(run))) + (tokens_of(run) == 1 ? " token" : " tokens");
 }
 
 /// "0.140 nats lower (better)"
@@ -146,7 +146,8 @@ std::vector<std::string> result_sentences(const std::vector<ReportedRun>& runs) 
   std::vector<std::string> sentences;
   const ReportedRun* const dense = find_dense_run(runs);
   const bool others = runs.size() > 1;
-  if (others && dense == nullptr) sentences.push_back(best_of(runs));
+  constexpr size_t kFew = 3;  // of more, one sentence says which is best
+  if (others && (dense == nullptr || runs.size() > kFew)) sentences.push_back(best_of(runs));
   for (const auto& run : runs) {
     if (run.metrics.steps.empty()) continue;
     if (!others) sentences.push_back(alone(run));

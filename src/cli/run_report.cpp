@@ -137,12 +137,14 @@ std::vector<std::string> skipped_notes(const std::vector<ReportedRun>& runs) {
 }
 
 void add_runs(report::HtmlPage& page, const std::vector<ReportedRun>& runs) {
-  // Of many runs the first sentence is large, so that the charts are not far below.
+  // The first sentences above the charts. Of many runs the others come below, so that the charts are not far down.
   const auto sentences = result_sentences(runs);
-  const bool few = sentences.size() <= 2;
-  for (size_t i = 0; i < sentences.size(); ++i) few || i == 0 ? page.lead(sentences[i]) : page.paragraph(sentences[i]);
-  for (const auto& note : skipped_notes(runs)) page.paragraph(note);
+  constexpr size_t kAbove = 2;
+  const size_t above = sentences.size() <= kAbove ? sentences.size() : 1;
+  for (size_t i = 0; i < above; ++i) page.lead(sentences[i]);
   page.charts(validation_charts(runs));
+  for (size_t i = above; i < sentences.size(); ++i) page.paragraph(sentences[i]);
+  for (const auto& note : skipped_notes(runs)) page.paragraph(note);
   page.table(comparison_table(runs), "Results");
   page.heading("Training loss");
   page.charts(training_loss_charts(runs));

@@ -16,7 +16,7 @@ struct ReportedRun {
 };
 
 /// The result in a sentence or two for each run: time and loss beside the first run that is dense throughout, at the
-/// same time and after the same tokens; then what is not as it should be.
+/// same time and after the same tokens; then what is not as it should be. Of many runs, which is best comes first.
 std::vector<std::string> result_sentences(const std::vector<ReportedRun>& runs);
 
 /// Rows are figures, columns are runs. Where a run is dense throughout, the others are measured against the first such.

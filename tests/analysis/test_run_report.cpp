@@ -64,6 +64,15 @@ TEST(RunReport, SaysWhatARunAloneReached) {
                                       "tokens and 1:00 of training."}));
 }
 
+TEST(RunReport, OfManyRunsTheBestComesFirst) {
+  const auto dense = run_of("dense", false, 10, 6, 4);
+  const auto sentences =
+      result_sentences({dense, run_of("a", true, 10, 6, 4), run_of("b", true, 10, 6, 3), run_of("c", true, 10, 6, 5)});
+  ASSERT_EQ(sentences.size(), 4U);
+  EXPECT_TRUE(sentences.front().starts_with("b has the lowest validation loss at its end, 2.000 nats per token"));
+  EXPECT_TRUE(sentences[1].starts_with("a trained in as much time as dense"));
+}
+
 TEST(RunReport, SaysWhatIsNotAsItShouldBe) {
   auto run = run_of("a", false, 10, 6, 4);
   run.config.stages.front().steps = 20;

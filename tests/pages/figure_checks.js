@@ -13,9 +13,8 @@ for (const text of svg.querySelectorAll("text")) {
   const ink = luminance(getComputedStyle(text).fill);
   const ratio = (Math.max(ink, page) + 0.05) / (Math.min(ink, page) + 0.05);
   if (ratio < 4.5) faults.push(`contrast of ${ratio.toFixed(2)}: ${text.textContent}`);
-  const size = parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a;
-  const rotated = text.hasAttribute("transform");
-  if (!rotated && size < 11) faults.push(`text of ${size.toFixed(1)} px: ${text.textContent}`);
+  const size = parseFloat(getComputedStyle(text).fontSize) * Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b);
+  if (size < 11) faults.push(`text of ${size.toFixed(1)} px: ${text.textContent}`);
   const box = text.getBoundingClientRect();
   if (box.left < frame.left - 1 || box.right > frame.right + 1) faults.push(`cut off: ${text.textContent}`);
 }

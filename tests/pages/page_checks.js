@@ -58,7 +58,7 @@ function contrast(element) {
 // --- text ---
 
 function fontSize(element) {
-  const scale = element instanceof SVGGraphicsElement ? element.getScreenCTM().a : 1;
+  const scale = element instanceof SVGGraphicsElement ? Math.hypot(element.getScreenCTM().a, element.getScreenCTM().b) : 1;
   return parseFloat(getComputedStyle(element).fontSize) * scale;
 }
 
@@ -79,6 +79,9 @@ for (const element of texts) {
 }
 const controls = document.documentElement.textContent.match(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/);
 if (controls) faults.push(`a control character stands in it: U+${controls[0].codePointAt(0).toString(16)}`);
+
+const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+if (luminance(background(document.body)) < 0.2 !== dark) faults.push(`the page is ${dark ? "bright in the dark" : "dark in the light"}`);
 
 // --- width ---
 
