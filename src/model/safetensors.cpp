@@ -226,11 +226,11 @@ class Reader {
     };
     const std::string said = take(kChecksum);
     const std::string said_of_tensors = take(kTensorsChecksum);
-    if (said.empty() && said_of_tensors.empty()) return;
+    if (said.empty()) return;
     result.checksum_verified = said == found;
     if (result.checksum_verified) return;
     // Where the second checksum is to decide, a header that may be the library's is taken for one.
-    result.rewritten = said.empty() || !is_own_header() || (library_order && !said_of_tensors.empty());
+    result.rewritten = !is_own_header() || (library_order && !said_of_tensors.empty());
     if (!result.rewritten) fail("the file is damaged: its checksum says " + said + ", its bytes give " + found);
     if (said_of_tensors.empty()) return;
     result.checksum_verified = said_of_tensors == checksum_of(result.tensors);

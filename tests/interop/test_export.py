@@ -123,17 +123,21 @@ def test_whole_or_not_at_all(run, tmp_path):
     (precious / "config.json").write_text('{"name": "an application"}')
     refused = lighthouse("export", run, precious, "--overwrite", fails=True)
     assert "no exported model" in refused.stderr and (precious / "thesis").exists()
-    mine = tmp_path / "mine.tmp"
+    mine = tmp_path / "mine.tmp"  # no name of ours
     mine.mkdir()
     (mine / "thesis").touch()
-    refused = lighthouse("export", run, tmp_path / "mine", fails=True)
-    assert "is in the way" in refused.stderr and (mine / "thesis").exists()
+    lighthouse("export", run, tmp_path / "mine")
+    assert (tmp_path / "mine" / "model.safetensors").read_bytes() == before and (mine / "thesis").exists()
     shutil.rmtree(mine)
-    (tmp_path / "model.tmp").mkdir()  # left by a killed process
-    for name in (".lock", "half"):
-        (tmp_path / "model.tmp" / name).touch()
-    lighthouse("export", run, folder, "--overwrite")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "precious"] and not (folder / "half").exists()
+    shutil.rmtree(tmp_path / "mine")
+    # Left by a process that was killed while it filled the folder, or after it had exchanged it with the one that was there.
+    for name in ("half", "model.safetensors"):
+        (tmp_path / "model.abc123.tmp").mkdir()
+        (tmp_path / "model.abc123.tmp" / name).touch()
+        (tmp_path / ".model.lighthouse-lock").write_text("model.abc123.tmp")
+        lighthouse("export", run, folder, "--overwrite")
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["model", "precious"] and not (folder / "half").exists()
+        assert (folder / "model.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,23 @@ def theirs(tmp_path_factory) -> Path:
         ({"num_hidden_layers": 1}, "unexpected: model.layers.1.input_layernorm.weight [48]"),
         ({"intermediate_size": 81}, "model.layers.0.mlp.gate_proj.weight: expected [81, 48], got [80, 48]"),
         ({"tie_word_embeddings": False}, "missing: lm_head.weight [320, 48]"),
+        ({"num_hidden_layers": 10**12}, "num_hidden_layers is 1000000000000; there are tensors of 2 layers, 20 in all"),
+        ({"num_hidden_layers": 2**63}, "num_hidden_layers must be a whole number of at least 1"),
+        ({"vocab_size": 10**15}, "model.embed_tokens.weight: expected [1000000000000000, 48], got [320, 48]"),
+        ({"hidden_size": 10**18}, "vocab_size x hidden_size must be below 2^63"),
+        ({"num_attention_heads": 10**10, "num_key_value_heads": 10**10, "head_dim": 10**10}, "must be below 2^63"),
+        ({"rms_norm_eps": None}, "rms_norm_eps must be a number of at least 0.0; got none (null)"),
+        ({"hidden_act": None}, "hidden_act must be text; got none (null)"),
+        ({"tie_word_embeddings": None}, "tie_word_embeddings must be true or false; got none (null)"),
+        ({"max_position_embeddings": None}, "max_position_embeddings must be a whole number of at least 1; got none (null)"),
+        ({"rope_parameters": None, "rope_theta": None}, "rope_theta must be a number of at least 1.0; got none (null)"),
+        ({"rope_parameters": LLAMA3 | {"rope_theta": None}}, "rope_parameters.rope_theta must be a number"),
+        ({"rope_parameters": LLAMA3 | {"factor": None}}, "rope_parameters.factor must be a number of at least 1.0; got none (null)"),
+        ({"rope_parameters": {"rope_type": None}}, "rope_parameters.rope_type must be text; got none (null)"),
+        ({"rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 7.0}}}, "rope_parameters.full_attention must be"),
+        ({"rope_scaling": LLAMA3}, "rope_scaling must be the same as rope_parameters where both are there, with the same rope_theta"),
+        ({"rms_norm_eps": float("inf")}, "config.json:1: expected JSON; got"),
+        ({"rope_theta": float("nan")}, "JSON has no NaN and no Infinity"),
     ],
 )  # fmt: skip
 def test_refusals(theirs, tmp_path, change, words):
@@ -234,6 +251,88 @@ def test_refusals(theirs, tmp_path, change, words):
     (folder / "config.json").write_text(json.dumps({**config, **change}))
     refused = lighthouse("import", folder, "--out", tmp_path / "out", fails=True)
     assert words in refused.stderr and sorted(p.name for p in tmp_path.iterdir()) == ["model"], refused.stderr
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"num_key_value_heads": None, "num_attention_heads": 2}, {"head_dim": None, "num_attention_heads": 3}, {"rope_parameters": None},
+     {"rope_scaling": None}, {"sliding_window": None}, {"layer_types": None}, {"quantization_config": None}, {"architectures": None},
+     {"partial_rotary_factor": None}, {"rope_parameters": LLAMA3 | {"rope_theta": 777.0}, "original_max_position_embeddings": 32},
+     {"rope_parameters": {}, "rope_theta": 777.0}, {"rope_parameters": None, "rope_scaling": {"rope_type": "default", "rope_theta": 777.0}},
+     "rms_norm_eps", "rope_parameters", "head_dim", "tie_word_embeddings", "hidden_act", "attention_bias", "max_position_embeddings",
+     "eos_token_id", "bos_token_id", "initializer_range"],
+)  # fmt: skip
+def test_nulls_and_absent_keys_are_what_transformers_takes(tmp_path, change):
+    """A key that is null, or (a name alone) absent: the same logits, and the same configuration when it is exported."""
+    folder = tmp_path / "theirs"
+    heads = change.get("num_attention_heads", 6) if isinstance(change, dict) else 6
+    shape = dict(num_attention_heads=heads, num_key_value_heads=heads if heads < 6 else 2, head_dim=48 // heads, tie_word_embeddings=False)
+    llama(**shape).save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config = {**config, **change} if isinstance(change, dict) else {key: value for key, value in config.items() if key != change}
+    (folder / "config.json").write_text(json.dumps(config))
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    lighthouse("import", folder, "--out", tmp_path / "model")
+    tokens = random_tokens(80)
+    with torch.no_grad():
+        theirs = loaded(torch.tensor([tokens])).logits[0]
+    assert difference(logits_of(tmp_path / "model", tokens, tmp_path), theirs) < 1e-5
+    lighthouse("export", tmp_path / "model", tmp_path / "again")
+    again = transformers.AutoConfig.from_pretrained(tmp_path / "again")
+    for key in ("num_key_value_heads", "head_dim", "rms_norm_eps", "max_position_embeddings", "bos_token_id", "eos_token_id", "pad_token_id"):
+        assert getattr(again, key) == getattr(loaded.config, key), key
+
+
+def test_a_mistral_with_null_heads_has_as_many_as_queries(tmp_path):
+    """As its configuration says of itself; absent they are 8."""
+    config = transformers.MistralConfig(vocab_size=300, hidden_size=48, intermediate_size=64, num_hidden_layers=1,
+                                        num_attention_heads=4, num_key_value_heads=4, sliding_window=None)  # fmt: skip
+    model = transformers.MistralForCausalLM(config).eval()
+    model.save_pretrained(tmp_path / "theirs")
+    path = tmp_path / "theirs" / "config.json"
+    stored = json.loads(path.read_text())
+    path.write_text(json.dumps({**stored, "num_key_value_heads": None}))
+    lighthouse("import", tmp_path / "theirs", "--out", tmp_path / "model")
+    tokens = random_tokens(80)
+    with torch.no_grad():
+        theirs = model(torch.tensor([tokens])).logits[0]
+    assert difference(logits_of(tmp_path / "model", tokens, tmp_path), theirs) < 1e-5
+    path.write_text(json.dumps({key: value for key, value in stored.items() if key != "num_key_value_heads"}))
+    refused = lighthouse("import", tmp_path / "theirs", "--out", tmp_path / "other", fails=True)
+    assert "num_key_value_heads must be a divisor of num_attention_heads, 4" in refused.stderr
+
+
+@pytest.mark.parametrize("metadata", [{}, {"by": "another program"}])
+def test_runs_and_models_that_the_library_wrote_again(run, tmp_path, metadata):
+    """safetensors' own library sorts tensors and metadata anew, and keeps the checksums that were among these."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    files = [copy / "model.safetensors", *sorted((copy / "checkpoints").iterdir())]
+    before = tensor_bytes(copy)
+    for path in files:
+        with safe_open(path, "pt") as file:
+            kept = file.metadata()
+        save_file(load_file(path), path, metadata=kept | metadata)
+    lighthouse("export", copy, tmp_path / "exported")
+    assert tensor_bytes(tmp_path / "exported") == before
+    for path in files:
+        done = lighthouse("logits", path, "--prompt", "line", "--out", tmp_path / "logits")
+        assert "written again by another program" in done.stderr
+    resumed = lighthouse("train", copy, "--resume", "--set", "stages.1.steps=41", "--allow-changes")
+    assert "resumed: step 120 of 121" in resumed.stdout and "written again by another program" in resumed.stderr
+    data = bytearray(files[-1].read_bytes())
+    data[-1] ^= 1  # damaged since
+    files[-1].write_bytes(data)
+    assert "the file is damaged" in lighthouse("logits", files[-1], "--prompt", "x", "--out", tmp_path / "logits", fails=True).stderr
+
+
+def test_pointers_of_git_lfs(theirs, tmp_path):
+    for name in ("model.safetensors", "config.json"):
+        folder = tmp_path / name
+        shutil.copytree(theirs, folder)
+        (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")
+        refused = lighthouse("import", folder, "--out", tmp_path / "out", fails=True)
+        assert f"{name} is a Git LFS pointer" in refused.stderr and "git lfs pull" in refused.stderr
 
 
 def test_broken_folders(theirs, tmp_path):
@@ -290,11 +389,16 @@ steps = 3
     lighthouse("train", config, "--init", tmp_path / "model", *at(cut))
     for path in [cut / "model.safetensors", *sorted((cut / "checkpoints").iterdir())[1:]]:
         path.unlink()
+    lighthouse("export", whole, tmp_path / "exported")  # of a context of 128, where the model was made for 512
+    assert json.loads((tmp_path / "exported" / "config.json").read_text())["max_position_embeddings"] == 512
     resumed = lighthouse("train", config, "--resume", *at(cut))
     assert "resumed: step 2 of 5" in resumed.stdout and "weights: from" not in resumed.stdout
     assert tensor_bytes(cut) == tensor_bytes(whole)
     for path in (cut / "model.safetensors", *(cut / "checkpoints").iterdir()):
         path.unlink()
+    refused = lighthouse("train", cut, "--resume", fails=True)
+    assert "metrics.jsonl goes to step 5" in refused.stderr and "holds no checkpoint" in refused.stderr
+    (cut / "metrics.jsonl").unlink()
     again = lighthouse("train", cut, "--resume")
     assert "starting from the beginning" in again.stderr and f"weights: from {tmp_path / 'model'}" in again.stdout
     assert tensor_bytes(cut) == tensor_bytes(whole)

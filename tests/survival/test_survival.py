@@ -79,7 +79,7 @@ def test_kills(reference, tmp_path, text):
     assert min(stages["lighthouse"], stages["dense"]) >= KILLS // 10
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
 def test_signals_write_a_checkpoint(reference, tmp_path, text, number):
     run = Run(tmp_path, "run", text)
     process = run.start()
