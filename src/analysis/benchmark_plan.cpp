@@ -1,7 +1,11 @@
 #include "analysis/benchmark_plan.h"
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <stdexcept>
+
+#include "lighthouse/attention.h"
 
 namespace lighthouse::analysis {
 namespace {
@@ -79,6 +83,11 @@ Plan make_plan(const BenchmarkSetting& setting, std::vector<int64_t> lengths, co
                                 (plan.skipped.empty() ? std::string() : ": " + plan.skipped.front()));
   }
   return plan;
+}
+
+std::string inner_kernel_of(const BenchmarkSetting& setting, at::DeviceType device) {
+  const auto query = at::empty({1, 1, 2, setting.head_dim}, at::TensorOptions(setting.dtype).device(device));
+  return lighthouse::name_of(chosen_inner_kernel(query));
 }
 
 }  // namespace lighthouse::analysis

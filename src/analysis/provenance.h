@@ -14,6 +14,7 @@ struct Provenance {
   std::string commit;  ///< The environment's LIGHTHOUSE_COMMIT; without it, of the checkout that the program was built
                        ///< in, "+changes" where files differ from it. "unknown" for an installed program.
   std::string date;    ///< ISO 8601, UTC.
+  std::string inner_kernel;  ///< Of the attention, where that was measured; empty in records of older times.
 };
 
 /// What cannot be found out is "unknown".

@@ -150,6 +150,10 @@ std::string layer_text(const analysis::BenchmarkSetting& setting) {
          analysis::name_of(setting.dtype) + (setting.causal_selection ? " causal selection" : "");
 }
 
+std::string inner_kernel_text(const analysis::Provenance& provenance) {
+  return provenance.inner_kernel.empty() ? "" : ", attention kernel " + provenance.inner_kernel;
+}
+
 std::string threads_text(const analysis::Provenance& provenance) {
   return std::to_string(provenance.threads) + (provenance.threads == 1 ? " thread" : " threads");
 }

@@ -16,6 +16,9 @@ inline constexpr int kDenseColor = 1;
 /// "B=1 H=4 K=4 D=64 float32": what all layers have in common.
 std::string layer_text(const analysis::BenchmarkSetting& setting);
 
+/// ", attention kernel flash"; empty where a record does not say.
+std::string inner_kernel_text(const analysis::Provenance& provenance);
+
 /// "2 threads".
 std::string threads_text(const analysis::Provenance& provenance);
 

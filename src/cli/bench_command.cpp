@@ -200,6 +200,7 @@ void check_files(const BenchArguments& arguments) {
 
 void measure_on_cpu(const BenchArguments& arguments, const analysis::Plan& plan, BenchReport report) {
   report.provenance = analysis::read_provenance();
+  report.provenance.inner_kernel = inner_kernel_of(report.setting, at::kCPU);
   BenchProgress progress(report.setting, plan);
   for (const auto& length : plan.lengths) {
     report.lengths.push_back(

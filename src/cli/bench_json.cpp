@@ -97,7 +97,8 @@ analysis::Provenance provenance_from(const Json& json) {
           .lighthouse = json.at("lighthouse").get<std::string>(),
           .torch = json.at("torch").get<std::string>(),
           .commit = json.at("commit").get<std::string>(),
-          .date = json.at("date").get<std::string>()};
+          .date = json.at("date").get<std::string>(),
+          .inner_kernel = json.value("inner_kernel", "")};
 }
 
 analysis::Variant variant_from(const Json& json) {
@@ -115,6 +116,7 @@ std::string bench_json(const BenchReport& report) {
                {"torch", e.torch},
                {"commit", e.commit},
                {"date", e.date},
+               {"inner_kernel", e.inner_kernel},
                {"device", {{"cpu", e.cpu}, {"threads", e.threads}, {"instruction_set", e.instruction_set}}},
                {"setting", setting_to_json(report.setting)},
                {"skipped", report.skipped},

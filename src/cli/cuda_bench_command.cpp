@@ -94,6 +94,7 @@ std::string command_line() {
 
 void measure_cuda_report(CudaBenchReport& report, const std::vector<CudaCase>& cases, bool extras) {
   report.provenance = analysis::read_provenance();
+  report.provenance.inner_kernel = inner_kernel_of(report.setting, at::kCUDA);
   report.cuda = analysis::read_cuda_provenance();
   report.command = command_line();
   CudaProgress progress(report.setting, cases);

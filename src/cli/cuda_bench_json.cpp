@@ -136,6 +136,7 @@ std::string cuda_json(const CudaBenchReport& report) {
                {"cudnn", report.cuda.cudnn},
                {"commit", p.commit},
                {"date", p.date},
+               {"inner_kernel", p.inner_kernel},
                {"command", report.command},
                {"device",
                 {{"gpu", report.cuda.gpu},

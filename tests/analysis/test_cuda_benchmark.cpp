@@ -143,11 +143,13 @@ TEST(CudaLimit, Rates) {
 }
 
 TEST(CudaBenchReport, JsonIsReadBackWhole) {
-  const auto report = made_up();
+  auto report = made_up();
+  report.provenance.inner_kernel = "flash";
   const std::string json = cli::cuda_json(report);
   const auto again = cli::cuda_from_json(json);
   EXPECT_EQ(cli::cuda_json(again), json);
   EXPECT_EQ(cli::cuda_text(again), cli::cuda_text(report));
+  EXPECT_NE(cli::cuda_setting_text(again).find("attention kernel flash"), std::string::npos);
   const auto parsed = nlohmann::json::parse(json);
   EXPECT_EQ(parsed["device"]["gpu"], "A GPU");
   EXPECT_EQ(parsed["results"][0]["ms"]["layer"]["forward"], 0.5);
