@@ -25,7 +25,7 @@ TEST(DenseNotes, NameTheStageAndItsNumbers) {
   config.stages[1].top_k = 1536;
   const std::string retained = std::to_string(retained_length(2048, config.attention_of(config.stages[1])));
   EXPECT_EQ(notes_of(config), "Note: stage second attends densely: Lighthouse attention would retain " + retained +
-                                  " of 2,048 tokens (num_levels=3, pooling_factor=4, top_k=1536). A longer "
+                                  " of 2048 tokens (num_levels=3, pooling_factor=4, top_k=1536). A longer "
                                   "data.context_length or a smaller attention.top_k would gain.\n");
 }
 

@@ -4,6 +4,7 @@ from analysis import ANALYSIS_FAULTS
 from core import CORE_FAULTS
 from cuda import CUDA_FAULTS
 from data import DATA_FAULTS
+from default_budget import DEFAULT_BUDGET_FAULTS
 from files import FILE_FAULTS
 from model import MODEL_FAULTS
 from package import PACKAGE_FAULTS
@@ -11,6 +12,7 @@ from training import TRAINING_FAULTS
 
 GROUPS = {
     "core": CORE_FAULTS,
+    "default top_k": DEFAULT_BUDGET_FAULTS,
     "cuda": CUDA_FAULTS,
     "training": TRAINING_FAULTS,
     "data": DATA_FAULTS,
