@@ -28,6 +28,7 @@ constexpr int64_t kMostLayers = 65536;
 constexpr int64_t kMostVocabulary = std::numeric_limits<int32_t>::max();
 /// Of numbers that have no natural bound. Beyond it they would not be float32 numbers, or their squares would not.
 constexpr double kMostNumber = 1e15;
+constexpr double kMostRate = 1e30;  // nobody takes its square
 constexpr size_t kMostBytes = size_t{4} << 20;
 
 [[noreturn]] void fail(const std::string& message) { throw std::invalid_argument(message); }
@@ -137,7 +138,7 @@ void read_data(Section section, DataConfig& d) {
 }
 
 void read_optimizer(Section section, OptimizerConfig& o) {
-  section.number("learning_rate", o.learning_rate, 0.0, kMostNumber);
+  section.number("learning_rate", o.learning_rate, 0.0, kMostRate);
   section.number("beta1", o.beta1, 0.0, 0.999999);
   section.number("beta2", o.beta2, 0.0, 0.999999);
   section.number("epsilon", o.epsilon, 1e-30, kMostNumber);  // with 0, what has no gradient yet becomes 0 / 0
