@@ -46,7 +46,8 @@ int64_t default_top_k(int64_t num_tokens);
 at::ScalarType dtype_of(const std::string& name, bool cuda = false);
 std::string name_of(at::ScalarType dtype);
 
-/// The attention kernel that layers of the setting run: "flash". Throws where the one that LIGHTHOUSE_INNER names cannot.
+/// The attention kernel that layers of the setting run: "flash". Throws where the one that LIGHTHOUSE_INNER names
+/// cannot.
 std::string inner_kernel_of(const BenchmarkSetting& setting, at::DeviceType device);
 
 /// The cases of one length.

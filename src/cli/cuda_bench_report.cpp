@@ -187,8 +187,8 @@ std::string cuda_setting_text(const CudaBenchReport& report) {
   const auto& s = report.setting;
   return report.cuda.gpu + ", compute capability " + report.cuda.compute_capability + ", " +
          text::bytes_text(report.cuda.memory_bytes) + "; lighthouse " + p.lighthouse + ", torch " + p.torch +
-         ", cuDNN " + report.cuda.cudnn + inner_kernel_text(p) + ", commit " + p.commit + ", " + p.date + "; " + layer_text(s) + "; " +
-         report.command;
+         ", cuDNN " + report.cuda.cudnn + inner_kernel_text(p) + ", commit " + p.commit + ", " + p.date + "; " +
+         layer_text(s) + "; " + report.command;
 }
 
 std::string cuda_legend_text() {
