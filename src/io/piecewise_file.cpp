@@ -26,8 +26,7 @@ const char* kind_of_file(mode_t mode) {
   std::error_code ignored;
   const auto target = std::filesystem::read_symlink(path, ignored);
   if (error == ENOENT && !target.empty()) {
-    throw SystemError("cannot open " + path.string() + ": it is a link to " + target.string() +
-                      ", which is not there");
+    throw SystemError("cannot open " + path.string() + ": it is a link to " + target.string() + ", which is not there");
   }
   fail_system("cannot open", path, error);
 }
@@ -53,8 +52,20 @@ PiecewiseFile::PiecewiseFile(const std::filesystem::path& path) : path_(path) {
 
 PiecewiseFile::~PiecewiseFile() { ::close(descriptor_); }
 
+bool PiecewiseFile::is_hole(uint64_t offset, uint64_t count) const {
+  if (offset + count > state_.size) return false;
+  const off_t data = ::lseek(descriptor_, static_cast<off_t>(offset), SEEK_DATA);
+  // ENXIO: no data from here to the end.
+  return data < 0 ? errno == ENXIO : static_cast<uint64_t>(data) >= offset + count;
+}
+
 void PiecewiseFile::read(uint64_t offset, uint64_t count, void* out) const {
   auto* bytes = static_cast<char*>(out);
+  constexpr uint64_t kWorthAsking = uint64_t{1} << 20;
+  if (count >= kWorthAsking && is_hole(offset, count)) {
+    std::fill_n(bytes, count, '\0');
+    return;
+  }
   constexpr uint64_t kMostAtOnce = uint64_t{1} << 30;  // Linux reads no more than 2 GiB in a call
   while (count > 0) {
     const ssize_t done =

@@ -25,12 +25,15 @@ class PiecewiseFile {
   ~PiecewiseFile();
 
   const FileState& state() const { return state_; }
-  /// Copies bytes [offset, offset + count) to `out`. Throws std::runtime_error where the file ends before.
+  /// Copies bytes [offset, offset + count) to `out`. Throws std::runtime_error where the file ends before. Holes of a
+  /// sparse file are not read: their zeros would fill the system's cache.
   void read(uint64_t offset, uint64_t count, void* out) const;
   /// Throws std::runtime_error where the file is not what it was: cut short, grown or written to.
   void expect(const FileState& before) const;
 
  private:
+  bool is_hole(uint64_t offset, uint64_t count) const;
+
   std::filesystem::path path_;
   int descriptor_ = -1;
   FileState state_;

@@ -131,6 +131,17 @@ fs::path tokens_of_pair(const fs::path& path, DataFormat format) {
   return fs::is_regular_file(tokens) ? tokens : path;
 }
 
+/// Patterns are of names: with a slash they would match nothing, without a word.
+void expect_names(const std::string& key, const std::vector<std::string>& patterns) {
+  for (const auto& pattern : patterns) {
+    if (!pattern.empty() && pattern.find('/') == std::string::npos) continue;
+    throw std::invalid_argument(
+        key +
+        " must have patterns of names of files or folders, such as \"*.py\" or \"build\", without a slash; got \"" +
+        pattern + "\"");
+  }
+}
+
 /// The status of what a user named. Throws where there is nothing.
 fs::file_status status_of(const fs::path& path, const std::string& named) {
   std::error_code error;
@@ -138,10 +149,13 @@ fs::file_status status_of(const fs::path& path, const std::string& named) {
   if (fs::exists(status)) return status;
   std::error_code ignored;
   const fs::path target = fs::read_symlink(path, ignored);
-  const bool missing = status.type() == fs::file_type::not_found;
-  throw std::runtime_error("no such file or folder: " + named +
-                           (target.empty() ? "" : " is a link to " + target.string() + ", which leads nowhere") +
-                           (missing ? "" : ": " + error.message()));
+  std::string why;
+  if (!target.empty()) why = " is a link to " + target.string() + ", which leads nowhere";
+  if (status.type() != fs::file_type::not_found) why += ": " + error.message();
+  if (named.find_first_of("*?[") != std::string::npos)
+    why += ". Patterns are for data.include; data.paths names folders";
+  if (named.starts_with('~')) why += ". ~ is not replaced here; write the folder out";
+  throw std::runtime_error("no such file or folder: " + named + why);
 }
 
 }  // namespace
@@ -154,6 +168,8 @@ std::string note_of(const std::vector<std::string>& names, const std::string& on
 }
 
 DataFiles find_data_files(const DataConfig& config, const std::vector<fs::path>& run_folders) {
+  expect_names("data.include", config.include);
+  expect_names("data.exclude", config.exclude);
   std::vector<fs::path> runs;
   for (const auto& folder : run_folders) runs.push_back(fs::weakly_canonical(fs::absolute(folder)));
   PassedOver passed_over;

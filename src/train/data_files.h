@@ -17,7 +17,7 @@ struct DataFiles {
 /// The files that config.paths name. Of folders: files that match include and exclude, without names that begin with a
 /// dot, __pycache__, links to folders, what is no regular file, and folders of runs: those in `run_folders` (which need
 /// not exist) and others. Throws std::runtime_error naming a path that is missing, unreadable or a folder of
-/// `run_folders` itself, and where no file is left.
+/// `run_folders` itself, and where no file is left; std::invalid_argument for patterns that no name could match.
 DataFiles find_data_files(const DataConfig& config, const std::vector<std::filesystem::path>& run_folders = {});
 
 /// Their paths alone.

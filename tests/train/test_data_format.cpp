@@ -308,6 +308,11 @@ TEST(DataFiles, EachPathThatCannotBeReadIsNamed) {
                  words);
   };
   refused("none", {"no such file or folder", "none"});
+  refused("*.txt", {"no such file or folder", "Patterns are for data.include"});
+  auto slash = data_in(folder.path());
+  slash.exclude = {"build/"};
+  expect_error([&] { train::find_files(slash); },
+               {"data.exclude must have patterns of names", "without a slash; got \"build/\""});
   refused("broken", {"no such file or folder", "is a link to gone, which leads nowhere"});
   refused("loop", {"loop", "Too many levels of symbolic links"});
   refused("pipe", {"pipe is not a regular file: it is a pipe"});
