@@ -20,6 +20,10 @@ std::string to_text(const Interval& interval, const char* pattern) {
   return number(pattern, interval.low) + " to " + number(pattern, interval.high);
 }
 
+std::string figure(const char* pattern, double value) {
+  return std::isfinite(value) ? number(pattern, value) : "not finite";
+}
+
 double bits(double nats) { return nats / std::log(2.0); }
 
 std::string unit(const Evaluation& e) { return e.bytes ? "bits per byte" : "bits per token"; }
@@ -48,8 +52,8 @@ std::string copy_text(const Evaluation& e) {
 Table loss_table(const Evaluation& e) {
   Table table{{"positions", "tokens", "loss", "95% interval", unit(e)}, {}};
   const auto add = [&](const std::string& name, const analysis::PositionBucket& bucket) {
-    table.rows.push_back({name, std::to_string(bucket.count), number("%.4f", bucket.loss.value),
-                          to_text(bucket.loss.interval, "%.4f"), number("%.4f", bits(bucket.loss.value))});
+    table.rows.push_back({name, std::to_string(bucket.count), figure("%.4f", bucket.loss.value),
+                          to_text(bucket.loss.interval, "%.4f"), figure("%.4f", bits(bucket.loss.value))});
   };
   for (const auto& bucket : e.loss->buckets)
     add(std::to_string(bucket.begin) + "-" + std::to_string(bucket.end - 1), bucket);
@@ -106,7 +110,7 @@ std::string overall_line(const Evaluation& e) {
 
 std::string copy_line(const std::string& name, const analysis::CopyCell& cell) {
   return name + ": " + number("%.3f", cell.score()) + " (" + to_text(cell.interval(), "%.3f") + "), loss " +
-         number("%.3f", cell.loss().value) + " (" + to_text(cell.loss().interval, "%.3f") + "), " +
+         figure("%.3f", cell.loss().value) + " (" + to_text(cell.loss().interval, "%.3f") + "), " +
          text::count_of(static_cast<int64_t>(cell.shares.size()), "trial") + ".";
 }
 
@@ -117,9 +121,12 @@ std::string untrained_line(const Evaluation& e) {
 /// The figures of all that was taken, each beside what says nothing about a model.
 std::string result_sentence(const Evaluation& e) {
   std::vector<std::string> parts;
-  if (e.loss)
+  if (e.loss && std::isfinite(e.loss->overall.loss.value)) {
     parts.push_back("Held-out loss is " + number("%.3f", e.loss->overall.loss.value) + " nats per token (" +
                     number("%.3f ", bits(e.loss->overall.loss.value)) + unit(e) + ").");
+  } else if (e.loss) {
+    parts.push_back("Held-out loss is not finite.");
+  }
   if (!e.retrieval.empty())
     parts.push_back("Retrieval finds " + number("%.0f%%", 100 * analysis::overall(e.retrieval).score()) +
                     " of the digits, where chance finds 10%.");

@@ -54,16 +54,16 @@ ReportedRun read_run(const std::string& folder, const std::string& name) {
 /// A name for legends and columns: printable, and the middle of a long one left out.
 std::string shown_name(const std::string& name) {
   constexpr size_t kLongest = 64;  // letters
-  const std::string visible = report::escape_bytes(name, /*utf8=*/true);
   std::vector<std::string_view> letters;
-  for (std::string_view rest = visible; !rest.empty(); rest.remove_prefix(letters.back().size()))
+  for (std::string_view rest = name; !rest.empty(); rest.remove_prefix(letters.back().size()))
     letters.push_back(rest.substr(0, std::max<size_t>(1, text::letter_size(rest))));
-  if (letters.size() <= kLongest) return visible;
-  std::string out;
-  for (size_t i = 0; i < kLongest / 2; ++i) out += letters[i];
-  out += "…";
-  for (size_t i = letters.size() - kLongest / 2; i < letters.size(); ++i) out += letters[i];
-  return out;
+  if (letters.size() <= kLongest) return report::escape_bytes(name, /*utf8=*/true);
+  const auto joined = [&](size_t begin, size_t end) {
+    std::string part;
+    for (size_t i = begin; i < end; ++i) part += letters[i];
+    return report::escape_bytes(part, /*utf8=*/true);
+  };
+  return joined(0, kLongest / 2) + "…" + joined(letters.size() - kLongest / 2, letters.size());
 }
 
 /// Of the runs' names. Where they would be the same without their middles, whole.

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 
 namespace lighthouse::report {
@@ -105,7 +106,17 @@ Axis make_y_axis(const LineChart& chart, const Frame& frame) {
           frame.top};
 }
 
-bool within(const Axis& axis, double value) { return value >= axis.low() && value <= axis.high(); }
+bool within(const Axis& axis, double value) {
+  const auto is = [&](double end) { return same(std::min(value, end), std::max(value, end)); };
+  return (value >= axis.low() && value <= axis.high()) || is(axis.low()) || is(axis.high());
+}
+
+std::vector<double> x_ticks_of(const LineChart& chart, const Axis& x, int count) {
+  std::vector<double> ticks;
+  std::copy_if(chart.x_ticks.begin(), chart.x_ticks.end(), std::back_inserter(ticks),
+               [&](double tick) { return within(x, tick); });
+  return ticks.empty() ? x.ticks(count) : ticks;
+}
 
 std::vector<Tick> ticks_of(const std::vector<double>& values, NumberFormat format) {
   std::vector<Tick> ticks;
@@ -124,9 +135,6 @@ std::vector<Tick> spaced(const std::vector<Tick>& ticks, const Axis& axis, doubl
   std::vector<Tick> kept;
   double free_from = -std::numeric_limits<double>::infinity();
   for (const auto& tick : ticks) {
-    if (!within(axis, tick.value) && !same(std::min(tick.value, axis.high()), std::max(tick.value, axis.high())) &&
-        !same(std::min(tick.value, axis.low()), std::max(tick.value, axis.low())))
-      continue;
     const double middle = axis.pixel(tick.value) * pixels_per_unit;
     const double half = kCharacter * static_cast<double>(tick.label.size()) / 2;
     if (middle - half < free_from) continue;

@@ -50,6 +50,9 @@ Axis make_y_axis(const LineChart& chart, const Frame& frame);
 /// Whether the value lies inside the axis's ends.
 bool within(const Axis& axis, double value);
 
+/// The chart's own ticks on its axis, or about `count` round numbers where it has none there.
+std::vector<double> x_ticks_of(const LineChart& chart, const Axis& x, int count);
+
 struct Tick {
   double value = 0;
   std::string label;

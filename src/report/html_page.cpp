@@ -46,7 +46,7 @@ thead > tr > * { border-bottom: 1px solid var(--axis); }
 tbody th { font-weight: 400; } .named tbody th { white-space: normal; min-width: 9rem; max-width: 26rem; }
 .bar { width: 40%; min-width: 6rem; } .bar i { display: block; height: .75rem; background: currentColor; min-width: 1px; }
 tr > :first-child { text-align: left; padding-left: 0; position: sticky; left: 0; background: var(--page); }
-.text th, .text td { text-align: left; } .text td { white-space: normal; } .text td:last-child { min-width: 14rem; }
+.text th, .text td { text-align: left; } .text td { white-space: normal; } .text td:last-child { min-width: 12rem; }
 .text .figure { white-space: nowrap; }
 .heat td { text-align: center; min-width: 2.9rem; border: 1px solid var(--page); padding: .4rem; }
 .heat th { border: 0; min-width: 2.9rem; } .heat thead th { text-align: center; }

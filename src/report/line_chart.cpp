@@ -29,7 +29,7 @@ void draw_y_ticks(std::ostringstream& svg, const std::vector<Tick>& ticks, const
 }
 
 void draw_x_ticks(std::ostringstream& svg, const LineChart& chart, const Axis& x) {
-  const auto all = ticks_of(chart.x_ticks.empty() ? x.ticks(6) : chart.x_ticks, chart.x_format);
+  const auto all = ticks_of(x_ticks_of(chart, x, 6), chart.x_format);
   const auto narrow = spaced(all, x, kNarrowWidth / 100);
   for (const auto& tick : spaced(all, x, kWideWidth / 100)) {
     const auto is_this = [&](const Tick& other) { return other.value == tick.value; };

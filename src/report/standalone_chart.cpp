@@ -34,7 +34,7 @@ void draw_axes(std::ostringstream& svg, const LineChart& chart, const Frame& fra
         << "<text class='tick' text-anchor='end' x='" << coordinate(frame.left - 8) << "' y='" << at << "' dy='.32em'>"
         << escape_html(tick.label) << "</text>\n";
   }
-  for (const auto& tick : spaced(ticks_of(chart.x_ticks.empty() ? x.ticks(8) : chart.x_ticks, chart.x_format), x, 1)) {
+  for (const auto& tick : spaced(ticks_of(x_ticks_of(chart, x, 8), chart.x_format), x, 1)) {
     const std::string at = coordinate(x.pixel(tick.value));
     svg << "<line class='axis' x1='" << at << "' x2='" << at << "' y1='" << bottom << "' y2='"
         << coordinate(frame.bottom_edge() + 5) << "'/><text class='tick' text-anchor='middle' x='" << at << "' y='"

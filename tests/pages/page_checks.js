@@ -121,6 +121,8 @@ for (const svg of document.querySelectorAll("svg")) {
       if (across > 1 && down > 4) faults.push(`labels over each other: "${text.textContent}" and "${other.textContent}"`);
     }
   }
+  if (svg.matches(".plot") && labels.filter(([text]) => text.getAttribute("text-anchor") === "middle").length < 1)
+    faults.push(`an axis without numbers: ${svg.getAttribute("aria-label")}`);
   for (const element of [svg, ...svg.querySelectorAll("*")]) {
     for (const { name: attribute, value } of element.attributes) {
       if (attribute !== "aria-label" && /nan|inf(?!o)/i.test(value)) faults.push(`${attribute}="${value.slice(0, 40)}" in a chart`);

@@ -76,6 +76,8 @@ def test_what_a_chart_leaves_out_is_said(browser, pages):
     text = text_of(browser, "main")
     assert "going is not done: step 90 of 120." in text, text
     assert "never-finite's last validation loss is not finite." in text
+    browser.show(pages / "eval-unusual.html", 1280)
+    assert "Held-out loss is not finite." in text_of(browser, "p.lead") and "nan" not in text_of(browser, "main")
     # A run of skipped steps takes nothing away from what comes after it.
     browser.show(pages / "report-one-step.html", 1280)
     assert browser.driver.execute_script("return document.querySelectorAll('figure circle').length") > 0
