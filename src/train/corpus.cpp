@@ -53,10 +53,12 @@ class Strangers {
 
   void finish() const {
     if (count_ == 0) return;
+    constexpr size_t kNamed = 8;
     std::string patterns;
     for (const auto& pattern : patterns_) patterns += (patterns.empty() ? "\"" : ", \"") + pattern + "\"";
     throw OtherFormat(first_ + (count_ == 1 ? "" : "; and " + std::to_string(count_ - 1) + " more files are refused") +
-                      ". To pass such files over: data.exclude = [" + patterns + "]");
+                      (patterns_.size() > kNamed ? ". To take text alone: data.include, with patterns such as \"*.txt\""
+                                                 : ". To pass such files over: data.exclude = [" + patterns + "]"));
   }
 
  private:
@@ -101,6 +103,9 @@ void Corpus::open(const DataConfig& config, const std::vector<fs::path>& files) 
       if (is_named(config, path)) throw;
       strangers.add(path, error.what());
       continue;
+    } catch (const std::runtime_error& error) {
+      if (is_named(config, path)) throw;
+      throw std::runtime_error(std::string(error.what()) + ". data.exclude passes over what is no data");
     }
     TokenSource& source = sources_.back();
     begins_.push_back(begins_.back() + source.num_tokens());

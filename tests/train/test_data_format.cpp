@@ -255,6 +255,11 @@ TEST(DataFormat, StrangersInFoldersAreNamedTogether) {
   auto config = data_in(folder.path());
   config.exclude = {"*.gz", "*.npy"};
   EXPECT_EQ(Corpus(config, 1, 256).num_files(), 1);
+  for (int i = 0; i < 9; ++i) folder.write("x.p" + std::to_string(i), "%PDF-1.7"s);
+  expect_error([&] { Corpus(data_in(folder.path()), 1, 256); }, {"11 more files are refused", "data.include"});
+  folder.write("key.bin", "odd");
+  config.exclude.emplace_back("x.*");
+  expect_error([&] { Corpus(config, 1, 256); }, {"key.bin: expected tokens of 2 bytes", "data.exclude passes over"});
 }
 
 std::string joined_notes(const std::vector<std::string>& notes) {
