@@ -121,7 +121,7 @@ def test_python_takes_the_place_of_the_script(tree):
     assert run.communicate(timeout=60)[0].split()[-1] == str(run.pid)
 
 
-ODD = ["with blank", "it's", 'a "quoted" one', "glob*[a-z]?", "-dash", "$HOME `x` & co; é"]
+ODD = ["with blank", "it's", "glob*[a-z]?", "-dash", "$HOME `x` & co é"]
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -138,9 +138,23 @@ def test_odd_names_of_folders(tmp_path, name):
     assert f"[-DLIGHTHOUSE_PYTHON={venv}/bin/python]" in options, options
 
 
+@pytest.mark.parametrize("character", ['"', ";", ":", "\\"])
+def test_names_that_cmake_cannot_work_with(tmp_path, character):
+    tree = make_tree(tmp_path / "tree")
+    cache = start(tree, LIGHTHOUSE_CACHE=f"{tmp_path}/a{character}b")
+    printed = cache.communicate(timeout=60)[0]
+    assert cache.returncode == 1 and printed.startswith("run: the path of the cache (LIGHTHOUSE_CACHE names another) must have none of")
+    moved = tree.rename(tmp_path / f"a{character}b")
+    variables = {"PATH": f"{tmp_path}/stubs:{os.environ['PATH']}"}  # a folder of PATH has no colon
+    shutil.copytree(moved / "stubs", tmp_path / "stubs")
+    run = start(moved, LIGHTHOUSE_CACHE=str(tmp_path / "cache"), **variables)
+    printed = run.communicate(timeout=60)[0]
+    assert run.returncode == 1 and "run: the path of this checkout must have none of" in printed and f"got {moved}" in printed, printed
+
+
 def test_a_cache_named_from_where_the_user_stands(tree):
     run = start(tree, "lighthouse", "--version", LIGHTHOUSE_CACHE="-odd cache", options={"cwd": tree})
-    assert run.communicate(timeout=60)[0].startswith("pid") or run.returncode == 0
+    assert "[--version]" in run.communicate(timeout=60)[0] and run.returncode == 0
     assert os.readlink(tree / "build" / "release" / "python").startswith(f"{tree}/-odd cache/")
 
 
