@@ -111,6 +111,9 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
   ops::check_selection(kOp, key, options.scores ? OptionalTensor(options.scores->query) : std::nullopt,
                        options.scores ? OptionalTensor(options.scores->key) : std::nullopt, options.cover_prefix,
                        options.causal_selection);
+  TORCH_CHECK_VALUE(!options.inner || options.inner_kernel == InnerKernel::kAuto, kOp,
+                    ": expected an inner attention or the name of a kernel, not both; got both, and the kernel ",
+                    name_of(options.inner_kernel));
   if (options.window_scores) {
     TORCH_CHECK_VALUE(!options.scores, kOp, ": expected scores of tokens or of windows, not both; got both");
     ops::check_window_scores(kOp, options.window_scores->query, options.window_scores->key, query.sym_size(2), options,

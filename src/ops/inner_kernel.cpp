@@ -90,9 +90,7 @@ void check_can_run(const Tensor& query, InnerKernel kernel, const std::string& b
                    query.scalar_type(), ". float32 has efficient and math");
   const int64_t most = kernel == InnerKernel::kCudnn ? 128 : 256;
   expect(head_dim(query) <= most, "takes head dimensions of at most ", most, "; got ", head_dim(query));
-  if (kernel != InnerKernel::kCudnn) return;
-  expect(!has_one_row(query), "takes sequences of at least 2 rows; got 1");
-  expect(!must_be_deterministic(),
+  expect(kernel != InnerKernel::kCudnn || !must_be_deterministic(),
          "has a gradient that differs from run to run, and torch is told to be deterministic; use auto or flash");
 }
 
@@ -117,7 +115,8 @@ InnerKernel chosen_inner_kernel(const Tensor& query, InnerKernel kernel) {
   }
   if (kernel == InnerKernel::kAuto) return fastest(query);
   check_can_run(query, kernel, by);
-  return kernel;
+  // cuDNN has no gradient for one row, whose output is its value.
+  return kernel == InnerKernel::kCudnn && has_one_row(query) ? InnerKernel::kFlash : kernel;
 }
 
 }  // namespace lighthouse

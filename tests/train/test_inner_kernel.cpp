@@ -73,6 +73,11 @@ TEST(InnerKernel, HasNames) {
     EXPECT_STREQ(name_of(inner_kernel_named(name)), name);
   }
   expect_error([] { inner_kernel_named("Flash"); }, {"one of auto, cudnn, flash, efficient, math; got \"Flash\""});
+  AttentionOptions both;
+  both.inner = [](const auto& query, const auto&, const auto&, double) { return query; };
+  both.inner_kernel = InnerKernel::kFlash;
+  const auto query = torch::zeros({1, 2, 64, 8});
+  expect_error([&] { attention(query, query, query, both); }, {"or the name of a kernel, not both", "flash"});
   EXPECT_EQ(chosen_inner_kernel(torch::zeros({1, 2, 5, 8})), InnerKernel::kFlash);
 }
 
