@@ -8,6 +8,7 @@ from default_budget import DEFAULT_BUDGET_FAULTS
 from files import FILE_FAULTS
 from model import MODEL_FAULTS
 from package import PACKAGE_FAULTS
+from parts import PART_FAULTS
 from training import TRAINING_FAULTS
 
 GROUPS = {
@@ -20,4 +21,5 @@ GROUPS = {
     "model": MODEL_FAULTS,
     "analysis": ANALYSIS_FAULTS,
     "package": PACKAGE_FAULTS,
+    "parts": PART_FAULTS,
 }
