@@ -11,6 +11,7 @@
 
 #include "temporary_folder.h"
 #include "tiny_run.h"
+#include "train/memory_estimate.h"
 #include "train/optimizer.h"
 #include "train/run_folder.h"
 #include "train/stored_model.h"
@@ -164,6 +165,19 @@ TEST(Training, KeepsARunThatIsThere) {
   other.output_dir = (folder.path() / "model").string();
   folder.write("model/model.safetensors", "weights");
   expect_error([&] { use(other, train::FolderUse::kNew); }, {"holds model.safetensors already"});
+}
+
+/// A layer that is named twice was counted as two, and a policy chosen that does not fit.
+TEST(Training, ALayerThatIsNamedTwiceIsOneLayer) {
+  const TemporaryFolder folder;
+  RunConfig config = tiny_run(folder);
+  config.model.full_attention_layers = {1};
+  const auto kept = [&] { return train::estimate_memory(config, 4, model::Recompute::kNone).activations; };
+  const double once = kept();
+  config.model.full_attention_layers = {1, 1, 1, 1};
+  EXPECT_EQ(kept(), once);
+  EXPECT_EQ(train::parse_config(train::to_toml(config), "twice.toml").model.full_attention_layers,
+            (std::vector<int64_t>{1}));
 }
 
 TEST(Training, OneProcessAtATime) {
