@@ -64,17 +64,23 @@ std::string time_beside_dense(const ReportedRun& run, const ReportedRun& dense) 
 /// What one run did beside the dense one.
 std::string beside_dense(const ReportedRun& run, const ReportedRun& dense) {
   const std::string text = time_beside_dense(run, dense);
-  const auto loss = last_loss(run);
-  if (!loss) return text + ".";
   std::string parts;
-  const auto add = [&](std::optional<double> other, const std::string& when) {
-    if (!other || !std::isfinite(*other)) return;
+  const auto add = [&](std::optional<double> loss, std::optional<double> other, const std::string& when) {
+    if (!loss || !other || !std::isfinite(*loss) || !std::isfinite(*other)) return;
     parts += (parts.empty() ? "" : " and ") + compared(*loss, *other) + " " + when;
   };
-  add(loss_at_time(dense, training_seconds(run)), "after the same time");
-  add(loss_at_tokens(dense, tokens_of(run)), "after the same tokens");
-  if (parts.empty()) return text + "; its validation loss is " + number("%.3f", *loss) + " nats per token.";
-  return text + "; beside " + dense.name + "'s, its validation loss is " + parts + ".";
+  if (!run.metrics.validations.empty() && !dense.metrics.validations.empty()) {
+    // Where the last that is known of both is.
+    const auto& last = run.metrics.validations.back();
+    const auto& of_dense = dense.metrics.validations.back();
+    const double seconds = std::min(last.seconds, of_dense.seconds);
+    const int64_t tokens = std::min(last.tokens, of_dense.tokens);
+    add(loss_at_time(run, seconds), loss_at_time(dense, seconds), "after the same time");
+    add(loss_at_tokens(run, tokens), loss_at_tokens(dense, tokens), "after the same tokens");
+  }
+  if (!parts.empty()) return text + "; beside " + dense.name + "'s, its validation loss is " + parts + ".";
+  const auto loss = last_loss(run);
+  return text + (loss ? "; its validation loss is " + number("%.3f", *loss) + " nats per token." : ".");
 }
 
 std::string alone(const ReportedRun& run) {
