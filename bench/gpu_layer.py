@@ -70,7 +70,7 @@ def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: in
         return (x.transpose(1, 2) if layout == "bnhd" else x.transpose(1, 2).contiguous()).requires_grad_()
 
     q, k, v = make(), make(), make()
-    options = dict(num_levels=3, pooling_factor=4, top_k=n // 64)
+    options = dict(num_levels=3, pooling_factor=4)  # k about N / 64, the default
     tree = lighthouse.select(q, k, causal_selection=causal, **options)
     with torch.no_grad():
         rows = [x.detach().requires_grad_() for x in lighthouse.gather(q, k, v, tree)]
@@ -131,7 +131,7 @@ def measure(n: int, heads: int, dim: int, causal: bool, layout: str, repeats: in
 
 def run_once(n: int, heads: int = 8, dim: int = 128) -> None:
     q, k, v = (torch.randn(1, heads, n, dim, dtype=torch.bfloat16, device="cuda") for _ in range(3))
-    tree = lighthouse.select(q, k, num_levels=3, pooling_factor=4, top_k=n // 64)
+    tree = lighthouse.select(q, k, num_levels=3, pooling_factor=4)
     rows = lighthouse.gather(q, k, v, tree)
     lighthouse.scatter(rows[0], tree)
     OPS.scatter_backward(q, tree.nodes, *tree[2:])
