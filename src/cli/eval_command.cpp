@@ -21,6 +21,7 @@
 #include "huggingface/byte_tokenizer.h"
 #include "io/atomic_file.h"
 #include "text/number_text.h"
+#include "text/utf8.h"
 #include "train/corpus.h"
 #include "train/device.h"
 #include "train/memory_estimate.h"
@@ -241,7 +242,7 @@ void evaluate(EvalArguments arguments) {
   run.decoder->set_attention(model::AttentionKind::kDense);
 
   Evaluation result;
-  result.run = arguments.run;
+  result.run = text::visible(arguments.run);
   result.provenance = analysis::read_provenance();
   result.device = plan.device.is_cuda() ? "cuda" : "cpu";
   result.precision = plan.type == torch::kBFloat16 ? "bfloat16" : "float32";

@@ -18,6 +18,7 @@
 #include "cli/number_option.h"
 #include "huggingface/byte_tokenizer.h"
 #include "text/number_text.h"
+#include "text/utf8.h"
 #include "train/data_format.h"
 #include "train/memory_estimate.h"
 #include "train/stored_model.h"
@@ -138,7 +139,8 @@ void inspect(const InspectArguments& arguments) {
   std::string text = read_text(arguments, run.config.data.context_length, options);
   const std::string model = arguments.random.empty() ? arguments.run : "random weights of " + arguments.random;
   auto map = analysis::map_selection(run.decoder, tokens_of(text), options, layers);
-  const Inspection inspection{model, arguments.text, arguments.offset, std::move(text), std::move(map)};
+  const Inspection inspection{text::visible(model), text::visible(arguments.text), arguments.offset, std::move(text),
+                              std::move(map)};
   print_inspection(std::cout, inspection, arguments.width.value_or(terminal_width()), locale_is_utf8());
   if (arguments.html.empty()) return;
   write_inspection_page(arguments.html, inspection);

@@ -20,8 +20,12 @@ std::string format(const char* pattern, double value) {
 }
 
 std::string shortest(double value) {
+  const double size = std::abs(value);
+  const bool plain = size == 0 || (size >= 1e-4 && size < 1e12);
   std::array<char, 64> text{};
-  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value,
+                                     plain ? std::chars_format::fixed : std::chars_format::scientific)
+                           .ptr};
 }
 
 std::string count_of(int64_t count, const std::string& one, const std::string& many) {

@@ -9,7 +9,8 @@ namespace lighthouse::text {
 /// By a pattern of printf's for one floating-point number, as "%.1f".
 std::string format(const char* pattern, double value);
 
-/// The shortest decimal that reads back to the same number: "0.003", "1e-08".
+/// The shortest decimal that reads back to the same number, with an exponent only where the number is large or small:
+/// "0.003", "500000", "1e-08".
 std::string shortest(double value);
 
 /// "1 step", "3 steps". `many` is the plural where it takes more than an s.

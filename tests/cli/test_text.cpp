@@ -16,6 +16,9 @@ TEST(Text, NumbersReadBackByTheShortestDecimal) {
   EXPECT_EQ(text::shortest(0.003), "0.003");
   EXPECT_EQ(text::shortest(0.1 + 0.2), "0.30000000000000004");
   EXPECT_EQ(text::shortest(1e-8), "1e-08");
+  EXPECT_EQ(text::shortest(500000), "500000");
+  EXPECT_EQ(text::shortest(1e15), "1e+15");
+  EXPECT_EQ(text::shortest(1e-4), "0.0001");
   EXPECT_EQ(text::shortest(-0.0), "-0");
 }
 

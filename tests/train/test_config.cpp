@@ -133,9 +133,11 @@ TEST(Config, RefusesWithTheKeyTheExpectationAndTheValue) {
 }
 
 TEST(Config, NumbersAreWrittenByTheShortestDecimal) {
-  const std::string text = train::to_toml(parse_config(with(kWhole, "1e-3", "0.003"), "test"));
-  for (const char* line : {"\nlearning_rate = 0.003\n", "\nbeta1 = 0.9\n", "\nepsilon = 1e-08\n", "\nclip_norm = 1.0\n",
-                           "\n[model.rope_scaling]\nfactor = 4.0\n", "\nseed = 7\n", "\npaths = [\"a\", \"b\"]\n"})
+  const std::string text =
+      train::to_toml(parse_config(with(kWhole, "1e-3", "0.003"), "test", {"model.rope_theta=5e5"}));
+  for (const char* line :
+       {"\nlearning_rate = 0.003\n", "\nbeta1 = 0.9\n", "\nrope_theta = 500000.0\n", "\nepsilon = 1e-08\n",
+        "\nclip_norm = 1.0\n", "\n[model.rope_scaling]\nfactor = 4.0\n", "\nseed = 7\n", "\npaths = [\"a\", \"b\"]\n"})
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   EXPECT_EQ(text.find("00000000"), std::string::npos) << text;
 }

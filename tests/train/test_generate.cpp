@@ -255,7 +255,7 @@ TEST(Sampler, RefusesWhatIsOutOfRangeWithTheBounds) {
     expect_error([&] { inference::Sampler({temperature, top_p, 0}); }, {words});
   };
   for (const double temperature : {1e-60, 9e-7, -1.0, 1.1e6, double(INFINITY), double(NAN)})
-    refused(temperature, 1, "temperature must be 0 (always the likeliest token) or from 1e-06 to 1e+06; got ");
+    refused(temperature, 1, "temperature must be 0 (always the likeliest token) or from 1e-06 to 1000000; got ");
   for (const double top_p : {0.0, -0.5, 1.0000001, double(INFINITY), double(NAN)})
     refused(1, top_p, "top_p must be above 0, at most 1; got ");
   // At the bounds it draws: the likeliest token, or any.
