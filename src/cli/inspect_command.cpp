@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/inspect_report.h"
 #include "cli/number_option.h"
+#include "cli/remark.h"
 #include "huggingface/byte_tokenizer.h"
 #include "text/number_text.h"
 #include "text/utf8.h"
@@ -128,6 +129,7 @@ void inspect(const InspectArguments& arguments) {
   if (arguments.run.empty() && arguments.random.empty())
     throw CLI::RequiredError("A run's folder, or --random CONFIG,");
   train::LoadedRun run = load_model(arguments);
+  print_remark(run.remark);
   huggingface::expect_bytes(run.config,
                             arguments.random.empty() ? train::carried_files(arguments.run) : std::filesystem::path(),
                             "inspect reads texts, whose tokens are bytes");

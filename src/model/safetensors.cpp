@@ -231,13 +231,17 @@ class Reader {
     if (result.checksum_verified) return;
     // Where the second checksum is to decide, a header that may be the library's is taken for one.
     result.rewritten = !is_own_header() || (library_order && !said_of_tensors.empty());
-    if (!result.rewritten) fail("the file is damaged: its checksum says " + said + ", its bytes give " + found);
+    const std::string way_out =
+        " Where a program was meant to write it again, take the keys that begin with \"lighthouse.\" out of its "
+        "metadata";
+    if (!result.rewritten) {
+      fail("the file is damaged: its checksum says " + said + ", its bytes give " + found +
+           (library_order ? "." + way_out : ""));
+    }
     if (said_of_tensors.empty()) return;
     result.checksum_verified = said_of_tensors == checksum_of(result.tensors);
     if (!result.checksum_verified) {
-      fail(
-          "the file is damaged, or a program changed its tensors and kept the old checksum. Where the change was "
-          "meant, take the keys that begin with \"lighthouse.\" out of its metadata");
+      fail("the file is damaged, or a program changed its tensors and kept the old checksum." + way_out);
     }
   }
 

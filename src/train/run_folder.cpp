@@ -47,7 +47,14 @@ int64_t next_checkpoint(const RunConfig& config, int64_t step) {
   return next;
 }
 
-bool follows_a_taken_step(const fs::path& checkpoint) { return read_skipped_in_a_row(checkpoint) == 0; }
+/// Whether the step of a checkpoint was taken; none where its header is damaged, which is for a resume to find.
+std::optional<bool> follows_a_taken_step(const fs::path& checkpoint) {
+  try {
+    return read_skipped_in_a_row(checkpoint) == 0;
+  } catch (const io::DamagedFile&) {
+    return std::nullopt;
+  }
+}
 
 /// What is left to a run that could not write a checkpoint.
 std::string way_on(const fs::path& checkpoints) {
@@ -104,9 +111,10 @@ std::optional<Checkpoint> RunFolder::newest_whole(const OnProblem& on_problem) c
       // Under its own name it would count as one of the newest, and push out those that are whole.
       if (::rename(path->c_str(), aside.c_str()) != 0) io::fail_system(problems + "it cannot be put aside as", aside);
     } catch (const io::SystemError& error) {
-      throw io::SystemError(std::string(error.what()) +
-                            ". That says nothing about the checkpoint, so nothing was changed: resume when it can be "
-                            "read, or move it away to go on from the one before");
+      throw io::SystemError(
+          std::string(error.what()) +
+          ". That says nothing about the checkpoint, which stays as it is: resume when it can be read, "
+          "or move it away and pass --allow-changes to go on from the one before");
     }
   }
   if (!paths.empty()) throw std::runtime_error(problems + "no checkpoint is left to go on from");
@@ -122,10 +130,12 @@ void RunFolder::expect_no_checkpoint_lost(const std::optional<Checkpoint>& newes
   if ((newest && newer_damaged) || !fs::exists(record)) return;
   const int64_t recorded = last_recorded_step(record);
   const fs::path begun = folder_ / kConfigName;
-  const RunConfig config = fs::exists(begun) ? load_config(begun, {}, {.trains = false, .model_of_init = nullptr})
-                                             : (newest ? newest->config : config_);
+  const RunConfig config =
+      fs::exists(begun) ? load_config(begun, {}, {.trains = false, .model_of_init = nullptr}) : config_;
+  // Its interval may have been edited since, or changed on a command line between the two.
+  const int64_t due = std::max(next_checkpoint(config, step), newest ? next_checkpoint(newest->config, step) : 0);
   const bool folder_gone = recorded > 0 && !fs::is_directory(checkpoints_);
-  if (recorded <= next_checkpoint(config, step) && !folder_gone && !newer_damaged) return;
+  if (recorded <= due && !folder_gone && !newer_damaged) return;
   const std::string what = record.string() + " goes to step " + std::to_string(recorded) + ", and " +
                            (newest ? "the newest checkpoint in " + checkpoints_.string() + " is of step " +
                                          std::to_string(step) + ": one of a later step is missing"
@@ -241,9 +251,10 @@ void RunFolder::prune() const {
     const auto paths = list_checkpoints(checkpoints_);
     int64_t kept = 0;  // of those that follow a step that was taken
     for (auto path = paths.rbegin(); path != paths.rend(); ++path) {
-      const bool taken = follows_a_taken_step(*path);
-      if (path == paths.rbegin() || (taken && kept < config_.checkpoint.keep)) {
-        kept += taken ? 1 : 0;
+      const auto taken = follows_a_taken_step(*path);
+      if (!taken) continue;
+      if (path == paths.rbegin() || (*taken && kept < config_.checkpoint.keep)) {
+        kept += *taken ? 1 : 0;
       } else {
         fs::remove(*path);
       }

@@ -124,6 +124,14 @@ TEST(LostCheckpoints, DoNotCountWhereNoneWasDueYet) {
 }
 
 /// Another interval on the command line does not change when the run before had to write.
+TEST(LostCheckpoints, AreNotMissedWhereTheIntervalWasEdited) {
+  StoppedRun run(9);  // killed, for which its last checkpoint is taken away
+  fs::remove(run.checkpoints / "step-00000009.safetensors");
+  run.config.checkpoint.interval = 1;
+  std::ofstream(run.run / "config.toml") << train::to_toml(run.config);
+  EXPECT_EQ(run.newest()->position.step, 5);
+}
+
 TEST(LostCheckpoints, AreCountedByTheRunsOwnInterval) {
   StoppedRun run(17, 1);
   fs::remove(run.checkpoints / "step-00000017.safetensors");
@@ -132,13 +140,25 @@ TEST(LostCheckpoints, AreCountedByTheRunsOwnInterval) {
   expect_error([&] { run.newest(); }, {"goes to step 17", "holds no checkpoint"});
 }
 
+/// A file whose header is damaged is not counted among those that are kept, and stops no removal of others.
+TEST(RunFolders, KeepTheirNumberBesideADamagedFile) {
+  StoppedRun run(12, 2);
+  fs::remove(run.checkpoints / "step-00000010.safetensors");
+  std::ofstream(run.checkpoints / "step-00000010.safetensors") << "damaged";
+  run.go_on(17);
+  std::vector<std::string> names;
+  for (const auto& path : train::list_checkpoints(run.checkpoints)) names.push_back(path.filename().string());
+  EXPECT_EQ(names, (std::vector<std::string>{"step-00000010.safetensors", "step-00000015.safetensors",
+                                             "step-00000017.safetensors"}));
+}
+
 /// Whatever the system refuses says nothing about a file.
 TEST(UnreadableCheckpoints, AreNotPutAside) {
   StoppedRun run;
   const fs::path newest = run.checkpoints / "step-00000017.safetensors";
   fs::rename(newest, run.folder.path() / "newest");
   fs::create_symlink(newest.filename(), newest);  // opening it fails, for root too
-  run.expect_refusal({"cannot open", "step-00000017.safetensors", "nothing was changed", "resume when it can be read"});
+  run.expect_refusal({"cannot open", "step-00000017.safetensors", "stays as it is", "resume when it can be read"});
   EXPECT_THROW(run.newest(), io::SystemError);
   fs::remove(newest);
   fs::create_directory(newest);
