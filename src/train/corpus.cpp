@@ -224,7 +224,10 @@ std::string Corpus::size_text() const {
 DataRecord Corpus::record() { return {fingerprint(), times(), size_text()}; }
 
 std::string Corpus::difference_from(const DataRecord& record) const {
-  if (record.size.empty()) return "other files, another order of them, or other bytes; now " + size_text();
+  if (record.size.empty()) {  // of an older release
+    return "other files, another order of them, or other bytes; now " + size_text() +
+           (notes_.empty() ? "" : " (older releases read hidden files and folders of runs, too)");
+  }
   if (record.size == size_text()) return size_text() + " as before, but with other bytes or in another order of files";
   return record.size + " before; " + size_text() + " now";
 }

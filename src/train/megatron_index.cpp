@@ -49,7 +49,8 @@ Header read_header(const io::MappedFile& file) {
   const auto& path = file.path();
   if (file.size() < kHeader || std::memcmp(file.bytes(), kMagic.data(), kMagic.size()) != 0) {
     fail_index(path, "expected a Megatron index, a file that begins with MMIDIDX and has at least " +
-                   std::to_string(kHeader) + " bytes; got " + std::to_string(file.size()) + " bytes of something else");
+                         std::to_string(kHeader) + " bytes; got " + std::to_string(file.size()) +
+                         " bytes of something else");
   }
   const uint8_t* const numbers = file.bytes() + kMagic.size();
   const auto version = number_at<uint64_t>(numbers);
@@ -58,7 +59,7 @@ Header read_header(const io::MappedFile& file) {
   const auto type = token_type(code);
   if (!type) {
     fail_index(path, "expected tokens of type 1 (uint8), 3 (int16), 4 (int32), 5 (int64) or 8 (uint16); got " +
-                   std::to_string(code));
+                         std::to_string(code));
   }
   return {*type, number_at<uint64_t>(numbers + 9), number_at<uint64_t>(numbers + 17)};
 }
@@ -75,14 +76,14 @@ void check_sequences(const io::MappedFile& file, const Header& header, const std
     const std::string name = "sequence " + std::to_string(i);
     if (length < 0) fail_index(file.path(), name + " has a length of " + std::to_string(length));
     if (pointer < 0 || static_cast<uint64_t>(pointer) != expected) {
-      fail_index(file.path(), name + " begins at byte " + std::to_string(pointer) + "; expected " + std::to_string(expected) +
-                            ", where the one before it ends");
+      fail_index(file.path(), name + " begins at byte " + std::to_string(pointer) + "; expected " +
+                                  std::to_string(expected) + ", where the one before it ends");
     }
     expected += static_cast<uint64_t>(length) * size_of(header.type);
   }
   if (expected != bytes) {
     fail_index(file.path(), "its sequences end at byte " + std::to_string(expected) + "; " + tokens.string() + " has " +
-                          std::to_string(bytes));
+                                std::to_string(bytes));
   }
 }
 
@@ -94,7 +95,7 @@ void check_bounds(const io::MappedFile& file, const Header& header) {
     const auto bound = number_at<int64_t>(bounds, i);
     if (bound < before || static_cast<uint64_t>(bound) > header.sequences) {
       fail_index(file.path(), "document bound " + std::to_string(i) + " is " + std::to_string(bound) + "; expected " +
-                            std::to_string(before) + " to " + std::to_string(header.sequences));
+                                  std::to_string(before) + " to " + std::to_string(header.sequences));
     }
     before = bound;
   }
@@ -118,8 +119,8 @@ TokenType check_megatron_index(const std::filesystem::path& index, const std::fi
                               : kHeader + header.sequences * 12 + header.bounds * sizeof(int64_t);
   if (needed != file.size()) {
     fail_index(index, "its header says " + std::to_string(header.sequences) + " sequences and " +
-                    std::to_string(header.bounds) + " document bounds; the file's " + std::to_string(file.size()) +
-                    " bytes hold another number");
+                          std::to_string(header.bounds) + " document bounds; the file's " +
+                          std::to_string(file.size()) + " bytes hold another number");
   }
   check_sequences(file, header, tokens, bytes);
   check_bounds(file, header);
