@@ -207,7 +207,7 @@ def test_inspects(tmp_path):
         (["--offset", "780"], "--offset must lie within the text"),
         (["--offset", "777"], "expected at least one coarsest window of text, 16 bytes; got 3"),
         (["--length", "800"], "--length must be at most what the text has; got 800"),
-        (["--text", "/no/such/text"], "cannot read the text /no/such/text"),
+        (["--text", "/no/such/text"], "cannot open /no/such/text: No such file"),
         (["--top-k", "3"], "top_k"),
         (["--html", "/no/such/folder/page.html"], "/no/such/folder/page.html"),
     ]:

@@ -73,7 +73,7 @@ TEST(InitialWeights, NameTheKeysThatDiffer) {
   expect_error([&] { load("[model]\nhidden_size = 64", true); },
                {source.output_dir, "another model", "model.hidden_size: 32 there, 64 in the configuration", "Leave"});
   expect_error([&] { load("[model]\nrope_theta = 500000", false); },
-               {"model.rope_theta: 10000.0 there, 5e+05 in the configuration", "--allow-changes"});
+               {"model.rope_theta: 10000.0 there, 500000.0 in the configuration", "--allow-changes"});
   load("[model]\nrope_theta = 500000\ninitializer_range = 0.1", true);
   expect_error([&] { read(folder, "", (folder.path() / "none").string()); }, {"none/config.toml"});
   expect_error([&] { read(folder, "init = \"" + (folder.path() / "next").string() + "\"", ""); }, {"config.toml"});
