@@ -25,6 +25,10 @@ class BuildError(Exception):
     """What the compiler said."""
 
 
+class JudgeError(Exception):
+    """A judge that fails without any fault can judge none."""
+
+
 def files_of(root: Path) -> Iterator[Path]:
     """Relative paths of what a build and its tests need."""
     for name in COPIED:
@@ -131,7 +135,7 @@ class Copy:
             return f"{judge} is no test"
         if result.returncode == 0:
             return None
-        failed = re.search(r"^\[  FAILED  \] ([\w./]+)|^(?:FAILED|ERROR) +([^ ]+)", result.stdout, re.MULTILINE)
+        failed = re.search(r"^\[  FAILED  \] ([\w./]+)|^(?:FAILED|ERROR) +(\S+)", result.stdout, re.MULTILINE)
         return (failed[1] or failed[2]) if failed else f"{kind} ended with {result.returncode}: {(result.stdout + result.stderr)[-200:].strip()}"
 
     def broken_by(self, mutation: Mutation) -> "Fault":

@@ -18,7 +18,7 @@ import threading
 from pathlib import Path
 from typing import Optional
 
-from copies import ROOT, WORK, BuildError, Copy, has_gpu, targets_of, timed
+from copies import ROOT, WORK, BuildError, Copy, JudgeError, has_gpu, targets_of, timed
 from lists import GROUPS
 from mutation import Mutation
 
@@ -76,6 +76,7 @@ class Judging:
         self.lock = threading.RLock()
         self.asking: dict[str, threading.Lock] = {}
         self.seconds_of: dict[str, float] = {}  # without a fault
+        self.unfit: dict[str, str] = {}  # why
         self.failure: Optional[str] = None
 
     def next(self, before: Optional[Mutation]) -> Optional[Mutation]:
@@ -105,10 +106,11 @@ class Judging:
         with asking:
             if judge not in self.seconds_of:
                 copy.make(targets_of(judge))
-                failed, seconds = timed(lambda: copy.ask(judge, 1800))
+                failed, self.seconds_of[judge] = timed(lambda: copy.ask(judge, 1800))
                 if failed:
-                    raise BuildError(f"{judge} fails without any fault: {failed}")
-                self.seconds_of[judge] = seconds
+                    self.unfit[judge] = f"{judge} fails without any fault: {failed}"
+            if judge in self.unfit:
+                raise JudgeError(self.unfit[judge])
             return self.seconds_of[judge]
 
     def record(self, mutation: Mutation, verdict: str, detail: str, seconds: float) -> None:
@@ -125,23 +127,26 @@ class Judging:
 
 def judge(copy: Copy, mutation: Mutation, judging: Judging) -> tuple[str, str]:
     """(verdict, detail); the copy is as it was afterwards."""
-    judges = judging.judges_of(mutation)
-    first = judging.expect_to_pass(copy, judges[0])
-    with copy.broken_by(mutation) as fits:
-        if not fits:
-            return "stale", "its text is not, or not once, in the source"
-        try:
-            copy.make(targets_of(judges[0]))
-        except BuildError as error:
-            return "stale", f"does not compile: {error}"
-        failed = copy.ask(judges[0], 30 + 5 * first)
-    for other in judges[1:]:
-        if failed:
-            break
-        seconds = judging.expect_to_pass(copy, other)
-        with copy.broken_by(mutation):
-            copy.make(targets_of(other))
-            failed = copy.ask(other, 30 + 5 * seconds)
+    first, *others = judging.judges_of(mutation)
+    try:
+        seconds = judging.expect_to_pass(copy, first)
+        with copy.broken_by(mutation) as fits:
+            if not fits:
+                return "stale", "its text is not, or not once, in the source"
+            try:
+                copy.make(targets_of(first))
+            except BuildError as error:
+                return "stale", f"does not compile: {error}"
+            failed = copy.ask(first, 30 + 5 * seconds)
+        for other in others if failed is None else []:
+            seconds = judging.expect_to_pass(copy, other)
+            with copy.broken_by(mutation):
+                copy.make(targets_of(other))
+                failed = copy.ask(other, 30 + 5 * seconds)
+            if failed:
+                break
+    except JudgeError as error:
+        return "unjudged", str(error)
     return ("caught", failed) if failed else ("MISSED", "no test failed")
 
 
@@ -231,7 +236,7 @@ def main() -> int:
         given.markdown.write_text(table(mutations, of_now), encoding="utf-8")
     count = lambda verdict: sum(result["verdict"] == verdict for result in of_now.values())  # noqa: E731
     missed = [name for name, result in of_now.items() if result["verdict"] != "caught"]
-    print(f"{count('caught')} of {len(mutations)} faults caught, {count('MISSED')} missed, {count('stale')} stale, "
+    print(f"{count('caught')} of {len(mutations)} faults caught, {count('MISSED')} missed, {count('stale')} stale, {count('unjudged')} unjudged, "
           f"{len(mutations) - len(of_now)} not run")  # fmt: skip
     if missed:
         print("not caught: " + ", ".join(missed))

@@ -155,8 +155,8 @@ TRAINING_FAULTS = [
     ),
     mutation(
         "rotation-removes-the-newest", "of too many checkpoints the new ones go", RUN_FOLDER, RESUMES,
-        ("if (path == paths.rbegin() || (taken && kept < config_.checkpoint.keep)) {",
-         "if (path + 1 == paths.rend() || (taken && path - paths.rbegin() >= config_.checkpoint.keep)) {"),
+        ("if (path == paths.rbegin() || (*taken && kept < config_.checkpoint.keep)) {",
+         "if (path + 1 == paths.rend() || (*taken && path - paths.rbegin() >= config_.checkpoint.keep)) {"),
     ),
     mutation(
         "rotation-keeps-one-less", "one checkpoint fewer is kept than asked for", RUN_FOLDER, RESUMES,
