@@ -110,6 +110,12 @@ TEST(Options, WrongValuesNameTheOptionTheBoundAndTheValue) {
   expect_parts(error_of({"demo", "--data", "x", "--minutes", "-1"}),
                {"--minutes: expected a number above 0, at most 1000000; got -1"});
   expect_parts(error_of({"bench", "--n", "0"}), {"--n: expected a whole number from 1 to 1099511627776; got 0"});
+  expect_parts(error_of({"generate", "run", "--max-new-tokens", "-1"}),
+               {"--max-new-tokens: expected a whole number from 0 to 2147483647; got -1"});
+  expect_parts(error_of({"generate", "run", "--max-new-tokens", "9223372036854775807"}), {"from 0 to 2147483647; got"});
+  expect_parts(error_of({"generate", "run", "--precision", "int8"}),
+               {"--precision: expected auto, float32 or bfloat16; got int8"});
+  expect_parts(error_of({"logits", "run", "--device", "tpu"}), {"--device: expected auto, cpu or cuda; got tpu"});
   expect_parts(error_of({"bench", "--threads", "0"}), {"--threads: expected a whole number from 1 to 4096; got 0"});
   expect_parts(error_of({"bench", "--rule", "mine"}), {"--rule: expected paper, causal or both; got mine"});
   expect_parts(error_of({"bench", "--layout", "bdhn"}), {"--layout: expected bhnd, bnhd or both; got bdhn"});
