@@ -56,6 +56,14 @@ std::optional<bool> follows_a_taken_step(const fs::path& checkpoint) {
   }
 }
 
+/// Under their own names damaged checkpoints would count among the newest, and push out those that are whole.
+void put_aside(const std::vector<fs::path>& damaged) {
+  for (const auto& path : damaged) {
+    const fs::path aside = fs::path(path).concat(kDamagedSuffix);
+    if (::rename(path.c_str(), aside.c_str()) != 0) io::fail_system("cannot put " + path.string() + " aside as", aside);
+  }
+}
+
 /// What is left to a run that could not write a checkpoint.
 std::string way_on(const fs::path& checkpoints) {
   try {
@@ -96,28 +104,29 @@ std::optional<Checkpoint> RunFolder::newest_checkpoint(const OnProblem& on_probl
 }
 
 std::optional<Checkpoint> RunFolder::newest_whole(const OnProblem& on_problem) const {
-  const auto paths = list_checkpoints(checkpoints_);
+  std::vector<fs::path> damaged;
   std::string problems;
-  for (auto path = paths.rbegin(); path != paths.rend(); ++path) {
-    try {
-      Checkpoint checkpoint = read_checkpoint(*path);
-      if (!problems.empty()) on_problem(problems + "going on from the one before, " + path->string());
-      if (checkpoint.rewritten) on_problem(path->string() + " was written again by another program since the run");
-      return checkpoint;
-    } catch (const io::DamagedFile& error) {
-      problems += std::string(error.what()) + "; ";
-      if (path + 1 == paths.rend()) break;  // the last one stays where it is, for the user to see
-      const fs::path aside = fs::path(*path).concat(kDamagedSuffix);
-      // Under its own name it would count as one of the newest, and push out those that are whole.
-      if (::rename(path->c_str(), aside.c_str()) != 0) io::fail_system(problems + "it cannot be put aside as", aside);
-    } catch (const io::SystemError& error) {
-      throw io::SystemError(
-          std::string(error.what()) +
-          ". That says nothing about the checkpoint, which stays as it is: resume when it can be read, "
-          "or move it away and pass --allow-changes to go on from the one before");
+  try {
+    const auto paths = list_checkpoints(checkpoints_);
+    for (auto path = paths.rbegin(); path != paths.rend(); ++path) {
+      try {
+        Checkpoint checkpoint = read_checkpoint(*path);
+        put_aside(damaged);
+        if (!problems.empty()) on_problem(problems + "going on from the one before, " + path->string());
+        if (checkpoint.rewritten) on_problem(path->string() + " was written again by another program since the run");
+        return checkpoint;
+      } catch (const io::DamagedFile& error) {
+        problems += std::string(error.what()) + "; ";
+        damaged.push_back(*path);
+      }
     }
+  } catch (const io::SystemError& error) {
+    throw io::SystemError(
+        std::string(error.what()) +
+        ". That says nothing about the checkpoints, which stay as they are: resume when they can be "
+        "read, or move away the one that cannot and pass --allow-changes to go on from the one before");
   }
-  if (!paths.empty()) throw std::runtime_error(problems + "no checkpoint is left to go on from");
+  if (!damaged.empty()) throw std::runtime_error(problems + "no checkpoint is left to go on from");
   return std::nullopt;
 }
 

@@ -89,7 +89,7 @@ TEST(LostCheckpoints, AreNoReasonToBeginAnew) {
   moved.expect_refusal({"metrics.jsonl goes to step 17", "holds no checkpoint", "Nothing was changed"});
   fs::remove(moved.checkpoints);
   std::ofstream(moved.checkpoints) << "a file";
-  moved.expect_refusal({"cannot list the checkpoints in", "Not a directory"});
+  moved.expect_refusal({"cannot list the checkpoints in", "Not a directory", "resume when they can be read"});
   fs::remove(moved.checkpoints);
   fs::create_symlink("checkpoints", moved.checkpoints);
   moved.expect_refusal({"cannot list the checkpoints in", "symbolic links"});
@@ -158,7 +158,7 @@ TEST(UnreadableCheckpoints, AreNotPutAside) {
   const fs::path newest = run.checkpoints / "step-00000017.safetensors";
   fs::rename(newest, run.folder.path() / "newest");
   fs::create_symlink(newest.filename(), newest);  // opening it fails, for root too
-  run.expect_refusal({"cannot open", "step-00000017.safetensors", "stays as it is", "resume when it can be read"});
+  run.expect_refusal({"cannot open", "step-00000017.safetensors", "stay as they are", "resume when they can be read"});
   EXPECT_THROW(run.newest(), io::SystemError);
   fs::remove(newest);
   fs::create_directory(newest);
@@ -169,6 +169,13 @@ TEST(UnreadableCheckpoints, AreNotPutAside) {
   fs::remove(newest);
   fs::rename(run.folder.path() / "newest", newest);
   EXPECT_EQ(run.newest()->position.step, 17);
+}
+
+/// Where none is whole, all stay where they are, for the user to see.
+TEST(UnreadableCheckpoints, AreNotPutAsideWhereNoneIsWhole) {
+  StoppedRun run;
+  for (const auto& path : train::list_checkpoints(run.checkpoints)) fs::resize_file(path, 100);
+  run.expect_refusal({"step-00000017.safetensors", "step-00000005.safetensors", "no checkpoint is left to go on from"});
 }
 
 TEST(UnreadableCheckpoints, AreNotThoseOfOtherKinds) {
