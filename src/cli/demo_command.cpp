@@ -124,10 +124,12 @@ class Participant {
   bool finished_ = false;
 };
 
-/// Steps of the two stages, and how many of them fit the time.
+/// Steps of the two stages, and seconds of one under either attention.
 struct DemoPlan {
   int64_t lighthouse_steps = 130;
   int64_t recovery_steps = 65;
+  double dense_seconds = 0;
+  double lighthouse_seconds = 0;
 };
 
 /// Seconds of one step under dense or Lighthouse attention: the quickest of a few, on weights that are thrown away.
@@ -145,8 +147,8 @@ double step_seconds(train::RunConfig config, bool lighthouse) {
 /// The full plan where it fits the minutes that the user gives, else the same schedule with fewer steps.
 DemoPlan make_plan(const train::RunConfig& config, const DemoArguments& arguments) {
   DemoPlan plan;
-  const double dense = step_seconds(config, false);
-  const double lighthouse = step_seconds(config, true);
+  const double dense = plan.dense_seconds = step_seconds(config, false);
+  const double lighthouse = plan.lighthouse_seconds = step_seconds(config, true);
   const auto steps = static_cast<double>(plan.lighthouse_steps + plan.recovery_steps);
   const int lighthouse_runs = arguments.full ? 2 : 1;
   // Dense validation takes a third of a step per sequence: forward only.
@@ -192,12 +194,12 @@ std::string describe(const train::RunConfig& config, train::Trainer& trainer) {
 void run_demo(const DemoArguments& arguments) {
   train::RunConfig config = demo_config(arguments);
   if (std::filesystem::is_regular_file(arguments.data)) config.data.include.clear();
-  const auto [lighthouse_steps, recovery_steps] = make_plan(config, arguments);
+  const DemoPlan plan = make_plan(config, arguments);
 
   train::RunConfig dense = config;
-  dense.stages = {stage("dense", false, lighthouse_steps + recovery_steps)};
+  dense.stages = {stage("dense", false, plan.lighthouse_steps + plan.recovery_steps)};
   train::RunConfig lighthouse = config;
-  lighthouse.stages = {stage("lighthouse", true, lighthouse_steps), stage("recovery", false, recovery_steps)};
+  lighthouse.stages = {stage("lighthouse", true, plan.lighthouse_steps), stage("recovery", false, plan.recovery_steps)};
 
   const std::string& folder = arguments.output;
   // The demo's own folder is the demo's to write again.
@@ -217,7 +219,11 @@ void run_demo(const DemoArguments& arguments) {
     for (const auto& participant : participants) seconds += participant->progress().clock().run_seconds_left();
     return seconds;
   };
-  for (auto& participant : participants) participant->progress().show_total(all_left);
+  for (auto& participant : participants) {
+    participant->progress().clock().expect(/*lighthouse=*/false, plan.dense_seconds);
+    participant->progress().clock().expect(/*lighthouse=*/true, plan.lighthouse_seconds);
+    participant->progress().show_total(all_left);
+  }
   for (bool more = true; more;) {
     more = false;
     for (auto& participant : participants) more |= participant->take_turn();

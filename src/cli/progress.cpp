@@ -33,7 +33,7 @@ double RunClock::mean_seconds(size_t stage) const {
     if (stages_[i].seen > 0 && (i == stage || stages_[i].lighthouse == stages_[stage].lighthouse))
       return mean(stages_[i]);
   }
-  return mean(stages_[now_]);
+  return expected_[stages_[stage].lighthouse ? 1 : 0].value_or(mean(stages_[now_]));
 }
 
 double RunClock::stage_seconds_left() const {

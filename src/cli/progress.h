@@ -1,7 +1,9 @@
 // A training run's progress on standard error.
 #pragma once
 
+#include <array>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,13 +13,15 @@
 namespace lighthouse::cli {
 
 /// Time left by the mean times of the steps so far. A stage that has not begun takes those of the newest one with its
-/// attention, or of the present one where none had it.
+/// attention; where none had it, what is expected of it, or the present one's.
 class RunClock {
  public:
   explicit RunClock(const train::RunConfig& config);
 
+  /// Seconds of a step with that attention, by a measurement before the run.
+  void expect(bool lighthouse, double seconds) { expected_[lighthouse ? 1 : 0] = seconds; }
   void step(const train::StepRecord& record);
-  /// NaN before the first step.
+  /// NaN before the first step where nothing is expected.
   double stage_seconds_left() const;
   double run_seconds_left() const;
 
@@ -32,6 +36,7 @@ class RunClock {
   double mean_seconds(size_t stage) const;
 
   std::vector<Stage> stages_;
+  std::array<std::optional<double>, 2> expected_;  ///< Dense, Lighthouse.
   int64_t tokens_per_step_;
   int64_t step_ = 0;
   size_t now_ = 0;  ///< The stage of the newest step.
@@ -45,7 +50,7 @@ class ProgressLine {
   void validation(const train::ValidationRecord& record);
   void finish() { line_.finish(); }
 
-  const RunClock& clock() const { return clock_; }
+  RunClock& clock() { return clock_; }
   /// Where a run is one of several: the time left of all of them is shown beside its own.
   void show_total(std::function<double()> seconds_left) { total_ = std::move(seconds_left); }
 

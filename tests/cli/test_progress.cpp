@@ -44,6 +44,20 @@ TEST(Progress, TimeLeftCountsTheStagesToCome) {
   EXPECT_DOUBLE_EQ(clock.run_seconds_left(), 0);
 }
 
+TEST(Progress, WhatIsExpectedStandsForStepsThatNoneHasSeen) {
+  train::RunConfig config;
+  config.data.context_length = 100;
+  config.stages = {stage_of(true, 4), stage_of(false, 10)};
+  cli::RunClock clock(config);
+  clock.expect(/*lighthouse=*/true, 5);
+  clock.expect(/*lighthouse=*/false, 7);
+  EXPECT_DOUBLE_EQ(clock.run_seconds_left(), 4 * 5 + 10 * 7);
+  clock.step(step_of(1, 2));
+  EXPECT_DOUBLE_EQ(clock.run_seconds_left(), 3 * 2 + 10 * 7);
+  clock.step(step_of(5, 3));
+  EXPECT_DOUBLE_EQ(clock.run_seconds_left(), 9 * 3);
+}
+
 TEST(Progress, AStepNamesLossRateNormAndSpeed) {
   train::StepRecord record;
   record.step = 12;
