@@ -148,6 +148,7 @@ std::string cuda_json(const CudaBenchReport& report) {
                {"setting", setting_to_json(report.setting)},
                {"skipped", report.skipped},
                {"results", Json::array()}};
+  if (p.inner_kernel.empty()) json.erase("inner_kernel");  // as older files have it
   for (const auto& r : report.results) json["results"].push_back(to_json(report, r));
   if (report.extras) json["extras"] = to_json(*report.extras);
   return dump(json);

@@ -216,7 +216,7 @@ def test_inspects(tmp_path):
         assert failed.returncode == 1 and words in failed.stderr, failed.stderr
         assert len(failed.stderr.strip().splitlines()) == 1
     missing = program("inspect", "/no/such/run", "--text", str(text))
-    assert missing.returncode == 1 and "/no/such/run does not exist; expected a run's folder" in missing.stderr
+    assert missing.returncode == 1 and "there is no /no/such/run; expected a run's folder" in missing.stderr
     assert program("inspect", "--text", str(text)).returncode == 2
 
 
