@@ -127,9 +127,12 @@ void read_named_line(const std::filesystem::path& path, const Line& line, Metric
   }
 }
 
+constexpr const char* kWayOut =
+    "Put the record back as it was, or begin a run of its own from the checkpoint with --init";
+
 [[noreturn]] void fail_shorter(const std::filesystem::path& path, uint64_t expected, size_t got) {
   throw std::runtime_error(path.string() + " is shorter than it was: expected at least " + std::to_string(expected) +
-                           " bytes; got " + std::to_string(got));
+                           " bytes; got " + std::to_string(got) + ". " + kWayOut);
 }
 
 /// Whether each step stands once, and none is beyond the last: a line that is doubled may be as long as one that is not
@@ -186,6 +189,10 @@ int64_t last_recorded_step(const std::filesystem::path& path) {
 }
 
 KeptRecord read_kept_record(const std::filesystem::path& path, int64_t step, uint64_t bytes) {
+  if (bytes > 0 && !std::filesystem::exists(path)) {
+    throw std::runtime_error(path.string() + " is not there; the checkpoint of step " + std::to_string(step) +
+                             " goes on after its first " + std::to_string(bytes) + " bytes. " + kWayOut);
+  }
   const std::string text = text_of_record(path);
   KeptRecord kept;
   std::string plain;
@@ -202,8 +209,7 @@ KeptRecord read_kept_record(const std::filesystem::path& path, int64_t step, uin
   if (!same) {
     throw std::runtime_error(path.string() + " was changed: its lines up to step " + std::to_string(step) + " had " +
                              std::to_string(bytes) +
-                             " bytes when the checkpoint of that step was written, and are others now. Put the record "
-                             "back as it was, or begin a run of its own from the checkpoint with --init");
+                             " bytes when the checkpoint of that step was written, and are others now. " + kWayOut);
   }
   while (const auto line = lines.next()) expect_record_to_cut(path, *line, step);
   if (!std::string_view(text).starts_with(plain)) kept.restored = std::move(plain);

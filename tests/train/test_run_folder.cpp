@@ -231,6 +231,8 @@ TEST(EditedRecords, OfOtherLinesAreRefused) {
   other.replace(other.find("\"loss\":"), 7, "\"loss\":1");  // a digit more
   expect(other, {"metrics.jsonl was changed: its lines up to step 17", "--init"});
   expect(plain.substr(0, second) + plain, {"was changed"});
+  fs::remove(run.record);
+  run.expect_refusal({"metrics.jsonl is not there", "the checkpoint of step 17", "Put the record back"});
   // A power cut leaves zeros, and a kill the beginning of a line.
   std::ofstream(run.record, std::ios::binary) << plain << std::string(100, '\0') << "\n{\"kind\":\"st";
   run.go_on(18);
