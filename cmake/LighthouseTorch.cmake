@@ -46,7 +46,7 @@ function(lighthouse_find_torch)
   target_link_libraries(lighthouse::torch INTERFACE "${torch_dir}/lib/libtorch_cpu.so" "${torch_dir}/lib/libc10.so")
   if(LIGHTHOUSE_CUDA AND EXISTS "${torch_dir}/lib/libtorch_cuda.so")
     # No symbol of them need be used: what registers itself in them is what makes torch see a GPU.
-    target_link_libraries(lighthouse::torch INTERFACE "-Wl,--push-state,--no-as-needed,${torch_dir}/lib/libtorch_cuda.so,${torch_dir}/lib/libc10_cuda.so,--pop-state")
+    target_link_libraries(lighthouse::torch INTERFACE "-Wl,--push-state,--no-as-needed,\"${torch_dir}/lib/libtorch_cuda.so\",\"${torch_dir}/lib/libc10_cuda.so\",--pop-state")
   endif()
   # The wheel's libraries need others of the wheel that only they know how to find, at run time.
   target_link_options(lighthouse::torch INTERFACE "LINKER:--allow-shlib-undefined")

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
+#include <regex>
 #include <vector>
 
 #include "cli/commands.h"
@@ -66,18 +67,34 @@ std::string unknown_option(const CLI::App& command) {
   return "";
 }
 
+/// What the parser says of missing and of repeated values.
+std::string plain_words(const std::string& text) {
+  static const std::regex missing("(\\S+): 1 required (.+) missing");
+  static const std::regex repeated("(\\S+): At Most 1 required but received (\\d+)");
+  static const std::regex flag("Could not convert: (\\S+) = (.*)");
+  std::smatch parts;
+  if (std::regex_match(text, parts, missing)) return parts.str(1) + " takes a value (" + parts.str(2) + "); got none";
+  if (std::regex_match(text, parts, repeated))
+    return parts.str(1) + " may be given once; got " + parts.str(2) + " values";
+  if (std::regex_match(text, parts, flag))
+    return parts.str(1) + " must be given alone, or as true or false; got " + parts.str(2);
+  return text;
+}
+
 std::string what_is_wrong(const CLI::App& program, const CLI::App& command, const CLI::Error& error) {
   const auto left = command.remaining();
   const auto commands = names_of_commands(program);
   // What is unknown is said first: that a required argument is missing is often only its consequence.
   const std::string unknown = unknown_option(command);
   if (!unknown.empty()) return unknown;
+  if (&command == &program && (left == std::vector<std::string>{"help"} || left == std::vector<std::string>{"version"}))
+    return "no such command: " + left.front() + "; did you mean --" + left.front() + "?";
   if (&command == &program && !left.empty())
     return "no such command: " + left.front() + did_you_mean(left.front(), commands);
   if (&command == &program) return "expected a command: " + text::joined(commands) + "; got none";
   if (!left.empty() && dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
     return "one argument too many: " + left.front();
-  return error.what();
+  return plain_words(error.what());
 }
 
 /// The first line of an error, without torch's stack trace.

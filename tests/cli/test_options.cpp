@@ -145,7 +145,11 @@ TEST(Options, MistypedWordsAreNamedWithWhatTheyMayHaveMeant) {
   expect_parts(error_of({"train", "--over-write"}), {"did you mean --overwrite?"});
   expect_parts(error_of({"generate", "--temp=1"}), {"no such option: --temp; did you mean --temperature?"});
   expect_parts(error_of({"generate", "run", "--max-tokens", "9"}), {"did you mean --max-new-tokens?"});
-  expect_parts(error_of({"report", "--html"}), {"--html"});
+  expect_parts(error_of({"help"}), {"no such command: help; did you mean --help?"});
+  expect_parts(error_of({"report", "run", "--html"}), {"lighthouse report: --html takes a value (FILE); got none"});
+  expect_parts(error_of({"eval", "run", "--seed", "1", "--seed", "2"}), {"--seed may be given once; got 2 values"});
+  expect_parts(error_of({"train", "c.toml", "--resume=maybe"}),
+               {"--resume must be given alone, or as true or false; got maybe"});
   expect_parts(error_of({"report"}), {"lighthouse report: runs is required"});
   expect_parts(error_of({"train", "a.toml", "b.toml"}), {"one argument too many: b.toml"});
   expect_parts(error_of({"bench", "--no-such\x1b[2J"}), {"no such option: --no-such\\x1b[2J"});
