@@ -16,7 +16,8 @@ CHECKS = PACKAGE + "integrations/_transformers_checks.py"
 SCORES = PACKAGE + "integrations/_transformers_scores.py"
 
 FUNCTIONS = ("pytest:tests/python/test_attention.py",)
-COMPILED = ("pytest:tests/python/test_torch_features.py",)
+COMPILED = ("pytest:tests/python/test_torch_features.py -k geometry_of_compiled",)
+AUTOCASTS = ("pytest:tests/python/test_torch_features.py -k autocast_is",)
 WIDTHS = ("pytest:tests/python/test_token_file.py",)
 TOKENS = ("pytest:tests/python/test_tokenize.py",)
 MODELS = ("pytest:tests/python/test_transformers.py",)
@@ -44,7 +45,7 @@ PACKAGE_FAULTS = [
         ("pooling_factor * k + tail", "pooling_factor * k"),
     ),
     mutation(
-        "autocast-narrows-float64", "float64 is cast under autocast, too", AUTOCAST, COMPILED,
+        "autocast-narrows-float64", "float64 is cast under autocast, too", AUTOCAST, AUTOCASTS,
         ("x.is_floating_point() and x.dtype != torch.float64", "x.is_floating_point()"),
     ),
     mutation(
