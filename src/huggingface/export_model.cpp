@@ -19,7 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 /// A typing error must not remove somebody's files.
 void check_place(const fs::path& folder, bool overwrite) {
   if (!fs::exists(folder)) return;

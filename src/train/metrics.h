@@ -63,9 +63,9 @@ struct KeptRecord {
   std::optional<std::string> restored;
 };
 
-/// The record up to `step`, which had `bytes` bytes when the checkpoint of that step was written; 0 keeps nothing. Throws
-/// std::runtime_error where those lines are other ones now, and where what follows, and is to be cut off, has a line
-/// that no run wrote: nothing of a user's own is lost.
+/// The record up to `step`, which had `bytes` bytes when the checkpoint of that step was written; 0 keeps nothing.
+/// Throws std::runtime_error where those lines are other ones now, and where what follows, and is to be cut off, has a
+/// line that no run wrote: nothing of a user's own is lost.
 KeptRecord read_kept_record(const std::filesystem::path& path, int64_t step, uint64_t bytes);
 
 class MetricsFile {
