@@ -21,8 +21,9 @@ def safetensors(tensors: dict, metadata: dict | None = None) -> bytes:
 def seeds(root: pathlib.Path) -> dict[str, list[bytes]]:
     empty = safetensors({})
     small = safetensors({"a": ("F32", [2, 1], bytes(8)), "b": ("BF16", [], b"ab"), "c": ("I64", [0, 3], b"")}, {"format": "pt"})
-    summed = safetensors({"a": ("U8", [3], b"abc")}, {"lighthouse.checksum": "0" * 16})
-    all_types = [("F32", 4), ("F64", 8), ("BF16", 2), ("F16", 2), ("I64", 8), ("I32", 4), ("I8", 1), ("U8", 1), ("BOOL", 1)]
+    summed = safetensors({"a": ("U8", [3], b"abc")}, {"lighthouse.checksum": "0" * 16, "lighthouse.tensors": "0" * 16})
+    all_types = [("F32", 4), ("F64", 8), ("BF16", 2), ("F16", 2), ("I64", 8), ("I32", 4), ("I8", 1), ("U8", 1), ("BOOL", 1),
+                 ("I16", 2), ("U16", 2), ("U32", 4), ("U64", 8), ("F8_E4M3", 1), ("F8_E5M2", 1)]  # fmt: skip
     typed = safetensors({name: (name, [1], bytes(size)) for name, size in all_types})
     llm_c = struct.pack("<256i", 20240520, 1, 4, *[0] * 253) + struct.pack("<4H", 1, 2, 3, 4)
     llm_c_wide = struct.pack("<256i", 20240801, 7, 2, *[0] * 253) + struct.pack("<2I", 1, 70000)
