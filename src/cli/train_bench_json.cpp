@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "analysis/provenance.h"
+#include "io/json.h"
+#include "text/number_text.h"
 #include "train/memory_estimate.h"
 
 namespace lighthouse::cli {
@@ -76,14 +78,14 @@ std::string train_bench_json(const std::string& file, const train::RunConfig& co
                               {"watched_step_ms", stage.watched_step_ms},
                               {"parts", parts}});
   }
-  return json.dump(1) + "\n";
+  return io::json_text(json, 1) + "\n";
 }
 
 RecordedTrainBench train_bench_from_json(const Json& json) {
   return {json.at("file").get<std::string>(),
           json.at("device").get<std::string>() + ", " + json.at("precision").get<std::string>() + ", recompute " +
               json.at("recompute").get<std::string>() + "; needed about " +
-              train::gigabytes(json.at("estimated_bytes").get<double>()),
+              text::bytes_text(json.at("estimated_bytes").get<double>()),
           benchmark_of(json)};
 }
 
