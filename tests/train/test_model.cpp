@@ -44,6 +44,7 @@ torch::Tensor random_tokens(int64_t batch, int64_t length) {
 
 TEST(Rotary, IsTheTextbookRotation) {
   ModelConfig config = small_config();
+  config.rope_theta = 500.0;
   const auto frequencies = model::inverse_frequencies(config);
   const auto table = model::rotary_table(frequencies, 3, 5);
   const auto x = torch::randn({1, 5, 2, 8});
@@ -103,6 +104,21 @@ TEST(Decoder, ParametersHaveHuggingFacesNames) {
   EXPECT_EQ(names.size(), 3U * 9 + 3);
   config.tie_word_embeddings = true;
   EXPECT_FALSE(Decoder(config)->named_parameters().contains("lm_head.weight"));
+}
+
+TEST(Decoder, FreshWeightsAreDrawnAndGainsAreOne) {
+  torch::manual_seed(2);
+  ModelConfig config = small_config();
+  config.initializer_range = 0.25;
+  for (const auto& item : Decoder(config)->named_parameters()) {
+    const auto values = item.value().detach();
+    if (values.dim() == 1) {
+      EXPECT_TRUE(torch::equal(values, torch::ones_like(values))) << item.key();
+    } else {
+      EXPECT_NEAR(values.mean().item<double>(), 0, 0.05) << item.key();
+      EXPECT_NEAR(values.std().item<double>(), 0.25, 0.05) << item.key();
+    }
+  }
 }
 
 TEST(Decoder, DenseLogitsLookBackOnly) {
