@@ -50,6 +50,9 @@ function(lighthouse_find_torch)
   endif()
   # The wheel's libraries need others of the wheel that only they know how to find, at run time.
   target_link_options(lighthouse::torch INTERFACE "LINKER:--allow-shlib-undefined")
+  # torch brings libstdc++.so.6 into the process. A compiler that links a static one in its place makes two of them there, which
+  # share some symbols and crash where a number is written to a stream.
+  target_link_libraries(lighthouse::torch INTERFACE "-l:libstdc++.so.6")
   target_compile_features(lighthouse::torch INTERFACE cxx_std_20)
 endfunction()
 
