@@ -8,6 +8,8 @@ option(LIGHTHOUSE_UNITY "Compile the source files of a folder some at a time, as
 # The warnings that every target of the project is held to.
 add_library(lighthouse_warnings INTERFACE)
 target_compile_options(lighthouse_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+# GCC 13 sees overflows in the std::vector<bool> of torch's headers where there are none.
+target_compile_options(lighthouse_warnings INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow>)
 
 # lighthouse_join(TARGET [FILES_AT_A_TIME]): names in unnamed namespaces must then be unique within the folder.
 function(lighthouse_join target)

@@ -19,7 +19,7 @@ FUSED = "src/ops/fused_cuda.cpp"
 ARGUMENTS = "src/ops/kernel_arguments.cpp"
 INNER = "src/ops/inner_kernel.cpp"
 
-TREES = ("gpu:test_trees test_norms",)
+TREES = ("gpu:test_trees test_norms test_zeros",)
 MOVES = ("gpu:test_gather test_every_element",)
 LAYOUTS = ("gpu:test_every_layout",)
 GRID = ("gpu:test_more_than",)
