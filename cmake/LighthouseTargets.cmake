@@ -24,6 +24,11 @@ function(lighthouse_join target)
   endif()
 endfunction()
 
+# lighthouse_compile_quickly(TARGET): for what computes little, tests among it: the compiler's time is what counts.
+function(lighthouse_compile_quickly target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
 # lighthouse_use_torch_headers(TARGET): takes the precompiled header that src/ops/CMakeLists.txt makes.
 function(lighthouse_use_torch_headers target)
   # torch's thread pool is OpenMP's, and its headers ask whether the compiler has it: a precompiled header must fit in that.

@@ -78,9 +78,9 @@ std::string beside_dense(const ReportedRun& run, const ReportedRun& dense) {
     add(loss_at_time(run, seconds), loss_at_time(dense, seconds), "after the same time");
     add(loss_at_tokens(run, tokens), loss_at_tokens(dense, tokens), "after the same tokens");
   }
-  if (!parts.empty()) return text + "; beside " + dense.name + "'s, its validation loss is " + parts + ".";
+  if (!parts.empty()) return text + ". Against " + dense.name + ", its validation loss is " + parts + ".";
   const auto loss = last_loss(run);
-  return text + (loss ? "; its validation loss is " + number("%.3f", *loss) + " nats per token." : ".");
+  return text + (loss ? ". Its validation loss is " + number("%.3f", *loss) + " nats per token." : ".");
 }
 
 std::string alone(const ReportedRun& run) {

@@ -206,16 +206,23 @@ TEST(CudaDevice, WhyNotNamesWhatToDo) {
   EXPECT_THROW(analysis::CudaGraph([] {}), std::runtime_error);
 }
 
-TEST(Provenance, CommitOfACopyWithoutGit) {
+/// Wherever the user stands: another repository's commit says nothing.
+TEST(Provenance, TheCommitIsThatOfTheSources) {
   const TemporaryFolder folder;
   const auto before = std::filesystem::current_path();
-  std::filesystem::current_path(folder.path());
-  setenv("LIGHTHOUSE_COMMIT", "abc1234", 1);
-  setenv("GIT_CEILING_DIRECTORIES", folder.path().parent_path().c_str(), 1);
-  EXPECT_EQ(analysis::read_provenance().commit, "abc1234");
   unsetenv("LIGHTHOUSE_COMMIT");
-  EXPECT_EQ(analysis::read_provenance().commit, "unknown");
-  unsetenv("GIT_CEILING_DIRECTORIES");
+  const std::string commit = analysis::read_provenance().commit;
+  const std::string repository = folder.path().string();
+  const std::string commands =
+      "cd '" + repository + "' && git init -q && git -c user.name=a -c user.email=a@b.c commit -q --allow-empty -m a";
+  EXPECT_EQ(std::system(commands.c_str()), 0);
+  std::filesystem::current_path(folder.path());
+  setenv("GIT_DIR", (repository + "/.git").c_str(), 1);
+  EXPECT_EQ(analysis::read_provenance().commit, commit);
+  unsetenv("GIT_DIR");
+  setenv("LIGHTHOUSE_COMMIT", "abc1234", 1);
+  EXPECT_EQ(analysis::read_provenance().commit, "abc1234") << "as whoever runs a copy of the files names it";
+  unsetenv("LIGHTHOUSE_COMMIT");
   std::filesystem::current_path(before);
 }
 

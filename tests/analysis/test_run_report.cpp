@@ -40,18 +40,17 @@ TEST(RunReport, SaysTimeAndLossBesideTheDenseRun) {
   const auto dense = run_of("dense", false, 10, 6, 4);
   EXPECT_EQ(result_sentences({dense, run_of("fast", true, 10, 3, 4.05)}),
             (std::vector<std::string>{
-                "fast trained in 50% less time than dense (0:30 against 1:00, both on 10K tokens); beside dense's, its "
+                "fast trained in 50% less time than dense (0:30 against 1:00, both on 10K tokens). Against dense, its "
                 "validation loss is 0.450 nats lower (better) after the same time and 0.050 nats higher (worse) after "
                 "the same tokens."}));
   EXPECT_EQ(result_sentences({run_of("slow", true, 10, 9, 4), dense}),
             (std::vector<std::string>{"slow trained in 50% more time than dense (1:30 against 1:00, both on 10K "
-                                      "tokens); beside dense's, its validation loss is 0.333 nats higher (worse) "
+                                      "tokens). Against dense, its validation loss is 0.333 nats higher (worse) "
                                       "after the same time and the same after the same tokens."}))
       << "at the time when dense was done";
-  EXPECT_EQ(
-      result_sentences({dense, run_of("short", true, 5, 6, 4)}),
-      (std::vector<std::string>{"short trained on 5000 tokens in 0:30; beside dense's, its validation loss is the "
-                                "same after the same time and the same after the same tokens."}))
+  EXPECT_EQ(result_sentences({dense, run_of("short", true, 5, 6, 4)}),
+            (std::vector<std::string>{"short trained on 5000 tokens in 0:30. Against dense, its validation loss is the "
+                                      "same after the same time and the same after the same tokens."}))
       << "times for different tokens are not compared";
 }
 

@@ -14,6 +14,7 @@ import pytest
 from conftest import Run
 
 KILLS = int(os.environ.get("LIGHTHOUSE_TEST_KILLS", "50"))
+POLL = 0.0003  # seconds: a checkpoint's write takes several milliseconds
 SEED = int(os.environ.get("LIGHTHOUSE_TEST_SEED", "20261123"))
 
 
@@ -29,7 +30,8 @@ def kill_in_write(run: Run, process: subprocess.Popen, chance: random.Random) ->
                 return True
             skip -= 1
             while run.unfinished() and process.poll() is None:
-                pass
+                time.sleep(POLL)
+        time.sleep(POLL)
     return False
 
 
